@@ -1,0 +1,9 @@
+package rabbitmq
+
+import "syscall"
+
+// dieWithParent makes the kernel kill the child when its parent ends, however
+// that happens.
+func dieWithParent() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package rabbitmq
+
+import "syscall"
+
+// dieWithParent does nothing where the kernel cannot: a killed test then leaves
+// its broker behind.
+func dieWithParent() *syscall.SysProcAttr { return nil }
