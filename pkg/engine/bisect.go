@@ -37,7 +37,7 @@ func (h *hunt[T]) run(all []T, err error) {
 	depth := bits.Len(uint(len(all)))
 	h.patience, h.budget = depth+4, 8*depth+16
 	// Neighbours tend to fail together; apart, they do not look like a dead source.
-	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) //nolint:gosec // an order is no secret
 	h.search(all, err)
 }
 
@@ -83,13 +83,7 @@ func (s *source) blame(ctx context.Context, entries []*entry, timeout time.Durat
 	}}
 	all := slices.Clone(entries)
 	h.run(all, err)
-	if control := s.control(); !h.alive && !h.over && control != nil {
-		if _, err := h.probe([]*entry{control}); err == nil {
-			h.alive = true
-		} else {
-			all = append(all, control)
-		}
-	}
+	all = s.crossCheck(&h, all)
 	switch {
 	case ctx.Err() != nil:
 	case failed != nil:
@@ -103,6 +97,23 @@ func (s *source) blame(ctx context.Context, entries []*entry, timeout time.Durat
 		}
 		s.spare(h.rest, err)
 	}
+}
+
+// crossCheck asks a query that is not suspected when none of the suspects
+// answered: if it does, the source is alive. It returns what was asked in vain.
+func (s *source) crossCheck(h *hunt[*entry], asked []*entry) []*entry {
+	if h.alive || h.over {
+		return asked
+	}
+	control := s.control()
+	if control == nil {
+		return asked
+	}
+	if _, err := h.probe([]*entry{control}); err != nil {
+		return append(asked, control)
+	}
+	h.alive = true
+	return asked
 }
 
 // control is a query that answered lately and is not being measured, or nil: it

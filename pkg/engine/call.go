@@ -61,6 +61,7 @@ func inTime(ctx context.Context, op string, timeout time.Duration, err error) er
 	switch scalers.KindOf(err) {
 	case scalers.Unreachable, scalers.Unauthorized, scalers.Throttled:
 		return err
+	default:
 	}
 	return &scalers.Error{
 		Kind: scalers.Unreachable, Op: op, Err: fmt.Errorf("no answer within %v", timeout),
@@ -115,13 +116,14 @@ func ofSource(err error) bool {
 	case scalers.Unknown:
 		_, network := errors.AsType[net.Error](err)
 		return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+	default:
+		return false
 	}
-	return false
 }
 
 // retire closes a connection once the calls that use it have ended, and waits a
-// while for that. It returns whether it is closed.
-func (s *source) retire(conn func() scalers.Conn, after ...<-chan struct{}) bool {
+// while for that.
+func (s *source) retire(conn func() scalers.Conn, after ...<-chan struct{}) {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
@@ -142,9 +144,7 @@ func (s *source) retire(conn func() scalers.Conn, after ...<-chan struct{}) bool
 	defer patience.Stop()
 	select {
 	case <-closed:
-		return true
 	case <-patience.C:
 		s.engine.cfg.Log.Warn("a connection does not close; going on without waiting", slog.String("source", s.name))
-		return false
 	}
 }

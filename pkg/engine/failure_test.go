@@ -247,8 +247,8 @@ func TestAPanicIsContained(t *testing.T) {
 				u, log := newUpstream(0, false), &lockedLog{}
 				explode := func(p place) {
 					if p.addr == "bad" {
-						var m map[string]int
-						m["x"] = 1
+						inner := map[string]map[string]int{}
+						inner["absent"]["x"] = 1
 					}
 				}
 				if where == "open" {

@@ -38,7 +38,7 @@ func next(now instant, interval, phase time.Duration) instant {
 // phaseOf spreads sources over time. It is the same for equal descriptions.
 func phaseOf(key scalers.SourceKey) time.Duration {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(key.String())) //nolint:errcheck // a hash never fails
+	_, _ = h.Write([]byte(key.String())) // a hash never fails
 	return time.Duration(h.Sum64() % uint64(24*time.Hour))
 }
 

@@ -39,7 +39,7 @@ func TestScheduleGivesWhatIsDueWhateverHappens(t *testing.T) {
 	for range 20_000 {
 		switch k := rand.N(10); {
 		case k < 3 || len(all) == 0:
-			e := &entry{interval: time.Second * (1 + rand.N(time.Duration(100)))}
+			e := &entry{interval: time.Second + rand.N(99*time.Second)}
 			due[e] = rand.N(1000 * time.Second)
 			h.add(e, due[e])
 			all = append(all, e)

@@ -33,6 +33,7 @@ func (s *source) deliver(entries []*entry, readings []scalers.Reading, now insta
 			gone++
 		case scalers.Throttled:
 			throttled = r.Err
+		default:
 		}
 		if e.gone() {
 			continue

@@ -12,39 +12,62 @@ import (
 // object.
 func CheckScaledObject(o *v1alpha1.ScaledObject) (problems, warnings []Problem) {
 	s := &o.Spec
-	add := func(field, format string, args ...any) {
-		problems = append(problems, Problem{-1, field, fmt.Sprintf(format, args...)})
-	}
-	if s.ScaleTargetRef.Name == "" {
-		add("spec.scaleTargetRef.name", "is required")
-	}
-	if _, err := s.ScaleTargetRef.GroupVersionKind(); err != nil {
-		add("spec.scaleTargetRef.apiVersion", "%v", err)
-	}
-	if s.HPAMinReplicas() > s.MaxReplicas() {
-		add("spec.minReplicaCount", "is more than maxReplicaCount, which is %d; lower it or raise maxReplicaCount", s.MaxReplicas())
-	}
-	if s.IdleReplicaCount != nil && *s.IdleReplicaCount >= s.HPAMinReplicas() {
-		add("spec.idleReplicaCount", "must be less than minReplicaCount, which counts as %d here", s.HPAMinReplicas())
-	}
-	if _, err := o.PausedReplicas(); err != nil {
-		add("metadata.annotations", "%v", err)
-	}
-	if s.Modifiers().InUse() {
-		add("spec.advanced.scalingModifiers", "is not supported by this version; remove it, and each trigger scales on its own")
-	}
-	if f := s.Fallback; f != nil && (f.FailureThreshold < 0 || f.Replicas < 0) {
-		add("spec.fallback", "failureThreshold and replicas must not be negative")
-	}
-	for i, t := range s.Triggers {
-		if t.UseCachedMetrics && slices.Contains([]string{"cpu", "memory", "cron"}, t.Type) {
-			add(fmt.Sprintf("spec.triggers[%d].useCachedMetrics", i), "cannot be used with %s triggers; remove it", t.Type)
-		}
+	for _, check := range []func(*v1alpha1.ScaledObject) []Problem{checkTarget, checkCounts, checkUnsupported, checkCached} {
+		problems = append(problems, check(o)...)
 	}
 	if s.Fallback != nil {
 		warnings = append(warnings, Problem{-1, "spec.fallback", FallbackNotSupported})
 	}
 	return problems, append(warnings, inEffect(s)...)
+}
+
+// checkTarget looks at what is scaled, and at names made of the object's own.
+func checkTarget(o *v1alpha1.ScaledObject) (out []Problem) {
+	if o.Spec.ScaleTargetRef.Name == "" {
+		out = append(out, Problem{-1, "spec.scaleTargetRef.name", "is required"})
+	}
+	if _, err := o.Spec.ScaleTargetRef.GroupVersionKind(); err != nil {
+		out = append(out, Problem{-1, "spec.scaleTargetRef.apiVersion", err.Error()})
+	}
+	return out
+}
+
+// checkCounts looks at replica counts.
+func checkCounts(o *v1alpha1.ScaledObject) (out []Problem) {
+	s := &o.Spec
+	if s.HPAMinReplicas() > s.MaxReplicas() {
+		out = append(out, Problem{-1, "spec.minReplicaCount", fmt.Sprintf(
+			"is more than maxReplicaCount, which is %d; lower it or raise maxReplicaCount", s.MaxReplicas())})
+	}
+	if s.IdleReplicaCount != nil && *s.IdleReplicaCount >= s.HPAMinReplicas() {
+		out = append(out, Problem{-1, "spec.idleReplicaCount", fmt.Sprintf(
+			"must be less than minReplicaCount, which counts as %d here", s.HPAMinReplicas())})
+	}
+	if _, err := o.PausedReplicas(); err != nil {
+		out = append(out, Problem{-1, "metadata.annotations", err.Error()})
+	}
+	if f := s.Fallback; f != nil && (f.FailureThreshold < 0 || f.Replicas < 0) {
+		out = append(out, Problem{-1, "spec.fallback", "failureThreshold and replicas must not be negative"})
+	}
+	return out
+}
+
+// checkUnsupported refuses what would scale otherwise than the user means.
+func checkUnsupported(o *v1alpha1.ScaledObject) []Problem {
+	if !o.Spec.Modifiers().InUse() {
+		return nil
+	}
+	return []Problem{{-1, "spec.advanced.scalingModifiers", "is not supported by this version; remove it, and each trigger scales on its own"}}
+}
+
+// checkCached refuses cached metrics of triggers that have none.
+func checkCached(o *v1alpha1.ScaledObject) (out []Problem) {
+	for i, t := range o.Spec.Triggers {
+		if t.UseCachedMetrics && slices.Contains([]string{"cpu", "memory", "cron"}, t.Type) {
+			out = append(out, Problem{-1, fmt.Sprintf("spec.triggers[%d].useCachedMetrics", i), fmt.Sprintf("cannot be used with %s triggers; remove it", t.Type)})
+		}
+	}
+	return out
 }
 
 // FallbackNotSupported is said wherever a fallback is configured.

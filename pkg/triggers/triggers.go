@@ -120,7 +120,7 @@ func (r *Result) trigger(registry *scalers.Registry, i int, in Input, names map[
 // envelope checks what does not depend on the scaler.
 func (r *Result) envelope(i int, field string, in Input) {
 	if in.Err != nil {
-		for _, line := range strings.Split(in.Err.Error(), "\n") {
+		for line := range strings.SplitSeq(in.Err.Error(), "\n") {
 			at := field
 			if in.Spec.AuthenticationRef != nil {
 				at += ".authenticationRef"

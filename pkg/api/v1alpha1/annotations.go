@@ -7,50 +7,49 @@ import (
 )
 
 const (
-	// AnnotationPaused, a lenient bool (see LenientBool) on a ScaledObject or
-	// ScaledJob, stops scaling. The HorizontalPodAutoscaler is deleted and
+	// AnnotationPaused stops scaling. It is a lenient bool (see LenientBool) on a
+	// ScaledObject or ScaledJob. The HorizontalPodAutoscaler is deleted and
 	// replicas stay as they are; running Jobs are not touched.
 	AnnotationPaused = "autoscaling.keda.sh/paused"
 
-	// AnnotationPausedReplicas, a replica count on a ScaledObject, stops scaling
-	// as AnnotationPaused does and sets that count. Its presence pauses, even
+	// AnnotationPausedReplicas stops scaling as AnnotationPaused does and sets
+	// the replica count that it gives, on a ScaledObject. Its presence pauses, even
 	// beside a paused annotation that is false.
 	AnnotationPausedReplicas = "autoscaling.keda.sh/paused-replicas"
 
-	// AnnotationPausedScaleIn, a lenient bool on a ScaledObject, forbids taking
-	// replicas away.
+	// AnnotationPausedScaleIn forbids taking replicas away. It is a lenient bool
+	// on a ScaledObject.
 	AnnotationPausedScaleIn = "autoscaling.keda.sh/paused-scale-in"
 
-	// AnnotationPausedScaleOut, a lenient bool on a ScaledObject, forbids adding
-	// replicas.
+	// AnnotationPausedScaleOut forbids adding replicas. It is a lenient bool on a
+	// ScaledObject.
 	AnnotationPausedScaleOut = "autoscaling.keda.sh/paused-scale-out"
 
-	// AnnotationForceActivation, a lenient bool on a ScaledObject, keeps the
-	// workload from zero as if a trigger had work. Metric values are not changed.
+	// AnnotationForceActivation keeps the workload from zero as if a trigger had
+	// work. It is a lenient bool on a ScaledObject. Metric values are not changed.
 	AnnotationForceActivation = "autoscaling.keda.sh/force-activation"
 
-	// AnnotationTransferHPAOwnership, exactly "true" on a ScaledObject, lets it
-	// take over the existing HorizontalPodAutoscaler of its configured name.
+	// AnnotationTransferHPAOwnership lets a ScaledObject take over the existing
+	// HorizontalPodAutoscaler of its configured name. Its value is exactly "true".
 	AnnotationTransferHPAOwnership = "scaledobject.keda.sh/transfer-hpa-ownership"
 
-	// AnnotationValidateHPAOwnership, exactly "false" on a
-	// HorizontalPodAutoscaler, exempts it from the check that a workload has one
-	// autoscaler only.
+	// AnnotationValidateHPAOwnership exempts a HorizontalPodAutoscaler from the
+	// check that a workload has one autoscaler only. Its value is exactly "false".
 	AnnotationValidateHPAOwnership = "validations.keda.sh/hpa-ownership"
 
-	// AnnotationHPAExcludedLabels, label keys on a ScaledObject, joined with
-	// commas and no spaces, keeps those labels off its HorizontalPodAutoscaler.
+	// AnnotationHPAExcludedLabels keeps labels of a ScaledObject off its
+	// HorizontalPodAutoscaler: their keys, joined with commas and no spaces.
 	AnnotationHPAExcludedLabels = "scaledobject.keda.sh/hpa-excluded-labels"
 
-	// AnnotationJobExcludedLabels, label keys on a ScaledJob, joined with commas
-	// and no spaces, keeps those labels off its Jobs.
+	// AnnotationJobExcludedLabels keeps labels of a ScaledJob off its Jobs: their
+	// keys, joined with commas and no spaces.
 	AnnotationJobExcludedLabels = "scaledjob.keda.sh/job-excluded-labels"
 
-	// AnnotationScaledJobGeneration, on a Job, is the generation of the ScaledJob
+	// AnnotationScaledJobGeneration is, on a Job, the generation of the ScaledJob
 	// that created it, in decimal.
 	AnnotationScaledJobGeneration = "scaledjob.keda.sh/generation"
 
-	// AnnotationRoleARN, on the service account of a workload, is the AWS role
+	// AnnotationRoleARN is, on the service account of a workload, the AWS role
 	// its pods assume. It belongs to EKS; the identity providers aws and aws-eks
 	// read it.
 	AnnotationRoleARN = "eks.amazonaws.com/role-arn"

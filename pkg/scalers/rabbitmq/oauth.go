@@ -27,7 +27,7 @@ func newTokens(o oauth, client *http.Client) *tokens {
 		params = nil // refused by bindOAuth already
 	}
 	return &tokens{client: client, config: clientcredentials.Config{
-		ClientID: o.id, ClientSecret: o.secret.Reveal(), TokenURL: o.tokens.Base,
+		ClientID: o.id, ClientSecret: o.secret.Reveal(), TokenURL: o.tokens.WithQuery(),
 		Scopes: o.scopes.Items(), EndpointParams: params,
 	}}
 }

@@ -90,7 +90,7 @@ func TestAKeyMayChangeItsType(t *testing.T) {
 func stats(t *testing.T, s *broker.Server) map[string]int {
 	t.Helper()
 	out := map[string]int{}
-	for _, line := range strings.Split(cli(t, s, "info", "commandstats"), "\n") {
+	for line := range strings.SplitSeq(cli(t, s, "info", "commandstats"), "\n") {
 		name, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "cmdstat_"), ":calls=")
 		if !ok {
 			continue
@@ -108,7 +108,7 @@ func stats(t *testing.T, s *broker.Server) map[string]int {
 // clients are the connections of this package's sources to a server.
 func clients(t *testing.T, s *broker.Server) (ids []string) {
 	t.Helper()
-	for _, line := range strings.Split(cli(t, s, "client", "list", "type", "normal"), "\n") {
+	for line := range strings.SplitSeq(cli(t, s, "client", "list", "type", "normal"), "\n") {
 		if strings.Contains(line, "name=weir-test") {
 			id, _, _ := strings.Cut(strings.TrimPrefix(line, "id="), " ")
 			ids = append(ids, id)
@@ -159,7 +159,7 @@ func TestManyListsCostFewRoundTripsOnOneConnection(t *testing.T) {
 // networkReads is how many times the server found something to read.
 func networkReads(t *testing.T, s *broker.Server) int {
 	t.Helper()
-	for _, line := range strings.Split(cli(t, s, "info", "stats"), "\n") {
+	for line := range strings.SplitSeq(cli(t, s, "info", "stats"), "\n") {
 		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "total_reads_processed:"); ok {
 			n, err := strconv.Atoi(rest)
 			if err != nil {

@@ -80,8 +80,8 @@ func (v value) withItems(r *bufio.Reader, values int) (value, error) {
 
 // writeCommand writes a command; the caller flushes and sees errors then.
 func writeCommand(w *bufio.Writer, args ...string) {
-	_, _ = fmt.Fprintf(w, "*%d\r\n", len(args)) //nolint:errcheck // bufio keeps the error for Flush
+	_, _ = fmt.Fprintf(w, "*%d\r\n", len(args)) // bufio keeps the error for Flush
 	for _, a := range args {
-		_, _ = fmt.Fprintf(w, "$%d\r\n%s\r\n", len(a), a) //nolint:errcheck // bufio keeps the error for Flush
+		_, _ = fmt.Fprintf(w, "$%d\r\n%s\r\n", len(a), a) // bufio keeps the error for Flush
 	}
 }

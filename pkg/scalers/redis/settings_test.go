@@ -142,7 +142,7 @@ func TestStreamTargetsFollowTheMode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.metadata["stream"], tt.metadata["address"] = "s", "a:1"
 			trigger := parse(t, "redis-streams", tt.metadata, nil)
-			_, mode, _ := strings.Cut(strings.TrimSuffix(trigger.Query.String(), "}"), "mode:")
+			_, mode, _ := strings.Cut(strings.TrimSuffix(trigger.String(), "}"), "mode:")
 			if got := fmt.Sprint("mode:", mode, " ", trigger.Target, " ", trigger.Activation); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}

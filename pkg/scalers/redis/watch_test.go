@@ -37,7 +37,7 @@ func startWatch(t *testing.T, conn scalers.Conn, triggers ...scalers.Trigger) *w
 	}()
 	t.Cleanup(func() { // before the connection is closed
 		cancel()
-		for range w.ended { //nolint:revive // until it is closed
+		for range w.ended { // until it is closed
 		}
 	})
 	return w
