@@ -25,7 +25,7 @@ const (
 
 // T is what the package needs of a *testing.T; programs that are no tests use
 // this package, too.
-type T interface {
+type T interface { //nolint:interfacebloat // a subset of testing.TB, which cannot be implemented outside of package testing
 	Helper()
 	Name() string
 	Context() context.Context

@@ -29,12 +29,12 @@ func fromMap(name, configMap, key string, optional ...bool) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: ref}}
 }
 
-func allOfSecret(name, prefix string, optional ...bool) corev1.EnvFromSource {
+func allOfSecret(name string, optional ...bool) corev1.EnvFromSource {
 	ref := &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}}
 	for _, o := range optional {
 		ref.Optional = &o
 	}
-	return corev1.EnvFromSource{Prefix: prefix, SecretRef: ref}
+	return corev1.EnvFromSource{SecretRef: ref}
 }
 
 func allOfMap(name, prefix string, optional ...bool) corev1.EnvFromSource {
@@ -65,12 +65,12 @@ func TestEnvironment(t *testing.T) {
 		{name: "the later of two", env: env{plain("X", "1"), plain("X", "2")}, want: "2"},
 		{name: "a key of a Secret", env: env{fromSecret("X", "s", "X")}, want: "secret", reads: "Secret shop/s"},
 		{name: "a key of a ConfigMap", env: env{fromMap("X", "m", "X")}, want: "map", reads: "ConfigMap shop/m"},
-		{name: "all of a Secret", from: from{allOfSecret("s", "")}, want: "secret", reads: "Secret shop/s"},
+		{name: "all of a Secret", from: from{allOfSecret("s")}, want: "secret", reads: "Secret shop/s"},
 		{name: "all of a ConfigMap", from: from{allOfMap("m", "")}, want: "map", reads: "ConfigMap shop/m"},
 		{name: "all with a prefix", from: from{allOfMap("prefixed", "X_")}, env: env{plain("X", "$(X_A)")}, want: "a", reads: "ConfigMap shop/prefixed"},
 		{name: "a prefix that does not fit", from: from{allOfMap("m", "P_")}, want: "-", reads: "ConfigMap shop/m"},
-		{name: "the later source", from: from{allOfSecret("s", ""), allOfMap("m", "")}, want: "map", reads: "ConfigMap shop/m, Secret shop/s"},
-		{name: "env wins over envFrom, which is not read", from: from{allOfSecret("gone", "")}, env: env{plain("X", "v")}, want: "v"},
+		{name: "the later source", from: from{allOfSecret("s"), allOfMap("m", "")}, want: "map", reads: "ConfigMap shop/m, Secret shop/s"},
+		{name: "env wins over envFrom, which is not read", from: from{allOfSecret("gone")}, env: env{plain("X", "v")}, want: "v"},
 		{name: "a field of the pod is not known", env: env{{Name: "X", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}}}, want: "-"},
 		{
 			name: "only what is needed is read", env: env{fromSecret("A", "gone", "a"), fromSecret("X", "s", "X"), fromMap("B", "gone", "b")},
@@ -92,8 +92,8 @@ func TestEnvironment(t *testing.T) {
 		{name: "an optional one that is there", env: env{fromSecret("X", "s", "X", true)}, want: "secret", reads: "Secret shop/s"},
 		{name: "optional is no excuse for what cannot be read", env: env{fromSecret("X", "forbidden", "k", true)}, want: "-", reads: "Secret shop/forbidden", err: variable + `reading Secret "forbidden" in namespace "shop"` + notAllowed},
 		{name: "an optional missing key leaves envFrom", from: from{allOfMap("m", "")}, env: env{fromSecret("X", "gone", "k", true)}, want: "map", reads: "ConfigMap shop/m, Secret shop/gone"},
-		{name: "a missing source", from: from{allOfSecret("gone", ""), allOfMap("m", "")}, want: "map", reads: "ConfigMap shop/m, Secret shop/gone", err: source + `Secret "gone" in namespace "shop" ` + noBroker},
-		{name: "optional missing sources", from: from{allOfSecret("gone", "", true), allOfMap("gone", "", true)}, want: "-", reads: "ConfigMap shop/gone, Secret shop/gone"},
+		{name: "a missing source", from: from{allOfSecret("gone"), allOfMap("m", "")}, want: "map", reads: "ConfigMap shop/m, Secret shop/gone", err: source + `Secret "gone" in namespace "shop" ` + noBroker},
+		{name: "optional missing sources", from: from{allOfSecret("gone", true), allOfMap("gone", "", true)}, want: "-", reads: "ConfigMap shop/gone, Secret shop/gone"},
 		{
 			name: "two that are missing", env: env{fromSecret("A", "gone", "a"), fromMap("B", "gone", "b"), plain("X", "$(A)$(B)")}, want: "$(A)$(B)", reads: "ConfigMap shop/gone, Secret shop/gone",
 			err: `resolving environment variable "A" of container "c": Secret "gone" in namespace "shop" ` + noBroker + "\n" +

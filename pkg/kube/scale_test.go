@@ -40,15 +40,22 @@ func TestFindingAKind(t *testing.T) {
 	}{
 		{"known", mapper(), schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, `Deployment "shop/orders" deployments`, ""},
 		{
-			"unknown", mapper(), schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deplyment"}, "",
+			"unknown", mapper(),
+			schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deplyment"},
+			"",
 			`the API server knows no kind "Deplyment" in "apps/v1"; correct scaleTargetRef.apiVersion and kind, or install its CRD`,
 		},
 		{
-			"another version", mapper(), schema.GroupVersionKind{Group: "apps", Version: "v2", Kind: "Deployment"}, "",
+			"another version", mapper(),
+			schema.GroupVersionKind{Group: "apps", Version: "v2", Kind: "Deployment"},
+			"",
 			`the API server knows no kind "Deployment" in "apps/v2"; correct scaleTargetRef.apiVersion and kind, or install its CRD`,
 		},
 		{
-			"nobody to ask", brokenMapper{}, schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, "",
+			"nobody to ask",
+			brokenMapper{},
+			schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"},
+			"",
 			`looking up kind "Deployment" in "apps/v1": connection refused`,
 		},
 	} {

@@ -70,7 +70,7 @@ func (w *Watches) Run(ctx context.Context) error {
 	w.mu.Lock()
 	w.ctx = ctx
 	for ref, e := range w.entries {
-		w.start(ref, e)
+		w.start(ref, e) //nolint:contextcheck // it is in w
 	}
 	w.mu.Unlock()
 	<-ctx.Done()
@@ -150,7 +150,7 @@ func (w *Watches) ConfigMap(ctx context.Context, namespace, name string) (map[st
 // object waits for the first read of ref and returns what is known now.
 func (w *Watches) object(ctx context.Context, ref Ref) (runtime.Object, error) {
 	w.mu.Lock()
-	e := w.entry(ref)
+	e := w.entry(ref) //nolint:contextcheck // a watch outlives the read that began it
 	e.asked = true
 	w.mu.Unlock()
 	select {

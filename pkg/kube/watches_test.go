@@ -207,14 +207,14 @@ func secretRef() []kube.Ref { return []kube.Ref{{Kind: kube.KindSecret, Namespac
 const notThere = "not found"
 
 // bubble runs f with a server in virtual time.
-func bubble(t *testing.T, f func(*testing.T, *server)) {
+func bubble(t *testing.T, f func(*server)) {
 	t.Helper()
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { f(t, start(t)) })
+	synctest.Test(t, func(t *testing.T) { f(start(t)) })
 }
 
 func TestChangesAreToldToWhoRefers(t *testing.T) {
-	bubble(t, func(_ *testing.T, s *server) {
+	bubble(t, func(s *server) {
 		s.put("secrets/s", "1")
 		s.want("1", "")
 		s.watches.Set("a", secretRef())
@@ -232,7 +232,7 @@ func TestChangesAreToldToWhoRefers(t *testing.T) {
 }
 
 func TestAMissingObjectIsWaitedFor(t *testing.T) {
-	bubble(t, func(_ *testing.T, s *server) {
+	bubble(t, func(s *server) {
 		s.want(notThere, "")
 		s.watches.Set("a", secretRef())
 		s.want(notThere, "")
@@ -242,17 +242,17 @@ func TestAMissingObjectIsWaitedFor(t *testing.T) {
 }
 
 func TestOnlyWhatIsReferredToIsRead(t *testing.T) {
-	bubble(t, func(t *testing.T, s *server) {
+	bubble(t, func(s *server) {
 		s.put("secrets/s", "1")
 		s.put("secrets/other", "1")
 		s.put("configmaps/s", "map")
 		s.want("1", "")
-		data, err := s.watches.ConfigMap(t.Context(), "shop", "s")
+		data, err := s.watches.ConfigMap(s.t.Context(), "shop", "s")
 		if err != nil || data["k"] != "map" {
-			t.Errorf("%v, %v", data, err)
+			s.t.Errorf("%v, %v", data, err)
 		}
-		if _, err := s.watches.ConfigMap(t.Context(), "shop", "gone"); !apierrors.IsNotFound(err) {
-			t.Errorf("a missing ConfigMap: %v", err)
+		if _, err := s.watches.ConfigMap(s.t.Context(), "shop", "gone"); !apierrors.IsNotFound(err) {
+			s.t.Errorf("a missing ConfigMap: %v", err)
 		}
 		for range 3 {
 			s.want("1", "")
@@ -262,13 +262,13 @@ func TestOnlyWhatIsReferredToIsRead(t *testing.T) {
 		slices.Sort(s.asked)
 		want := "get shop configmaps/gone, get shop configmaps/s, get shop secrets/s, watch shop configmaps/gone, watch shop configmaps/s, watch shop secrets/s"
 		if got := strings.Join(s.asked, ", "); got != want {
-			t.Errorf("requests\n%s\nwant\n%s", got, want)
+			s.t.Errorf("requests\n%s\nwant\n%s", got, want)
 		}
 	})
 }
 
 func TestTheLastOwnerTakesTheWatchAlong(t *testing.T) {
-	bubble(t, func(t *testing.T, s *server) {
+	bubble(t, func(s *server) {
 		s.put("secrets/s", "1")
 		s.want("1", "")
 		s.watches.Set("a", append(secretRef(), secretRef()...))
@@ -277,11 +277,11 @@ func TestTheLastOwnerTakesTheWatchAlong(t *testing.T) {
 		s.watches.Set("a", nil)
 		s.watches.Set("a", nil)
 		if synctest.Wait(); s.open() != 1 {
-			t.Errorf("%d watches while b refers", s.open())
+			s.t.Errorf("%d watches while b refers", s.open())
 		}
 		s.watches.Set("b", nil)
 		if synctest.Wait(); s.open() != 0 {
-			t.Errorf("%d watches without owners", s.open())
+			s.t.Errorf("%d watches without owners", s.open())
 		}
 		s.put("secrets/s", "2")
 		s.want("2", "") // read anew
@@ -291,7 +291,7 @@ func TestTheLastOwnerTakesTheWatchAlong(t *testing.T) {
 // Between an owner's read and its Set, the object may change or be forgotten.
 func TestNothingIsLostBetweenReadAndSet(t *testing.T) {
 	t.Run("the object changes", func(t *testing.T) {
-		bubble(t, func(_ *testing.T, s *server) {
+		bubble(t, func(s *server) {
 			s.put("secrets/s", "1")
 			s.want("1", "")
 			s.put("secrets/s", "2")
@@ -303,7 +303,7 @@ func TestNothingIsLostBetweenReadAndSet(t *testing.T) {
 		})
 	})
 	t.Run("the last other owner leaves, and the object changes", func(t *testing.T) {
-		bubble(t, func(_ *testing.T, s *server) {
+		bubble(t, func(s *server) {
 			s.put("secrets/s", "1")
 			s.want("1", "")
 			s.watches.Set("b", secretRef())
@@ -316,7 +316,7 @@ func TestNothingIsLostBetweenReadAndSet(t *testing.T) {
 		})
 	})
 	t.Run("an old change tells nobody", func(t *testing.T) {
-		bubble(t, func(_ *testing.T, s *server) {
+		bubble(t, func(s *server) {
 			s.put("secrets/s", "1")
 			s.want("1", "")
 			s.put("secrets/s", "2")
@@ -329,7 +329,7 @@ func TestNothingIsLostBetweenReadAndSet(t *testing.T) {
 }
 
 func TestWhatWasReadHoldsWhileTheServerIsAway(t *testing.T) {
-	bubble(t, func(t *testing.T, s *server) {
+	bubble(t, func(s *server) {
 		s.put("secrets/s", "1")
 		s.want("1", "")
 		s.watches.Set("a", secretRef())
@@ -344,17 +344,17 @@ func TestWhatWasReadHoldsWhileTheServerIsAway(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("the change counted after %v", took)
+			s.t.Errorf("the change counted after %v", took)
 		}
 		s.want("2", "a")
 		if s.open() != 1 {
-			t.Errorf("%d watches", s.open())
+			s.t.Errorf("%d watches", s.open())
 		}
 	})
 }
 
 func TestAWatchThatEndsIsOpenedAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, s *server) {
+	bubble(t, func(s *server) {
 		s.put("secrets/s", "1")
 		s.want("1", "")
 		s.watches.Set("a", secretRef())
@@ -364,7 +364,7 @@ func TestAWatchThatEndsIsOpenedAgain(t *testing.T) {
 		s.mu.Unlock()
 		synctest.Wait()
 		if s.open() != 0 {
-			t.Error("the watch with an error stays")
+			s.t.Error("the watch with an error stays")
 		}
 		time.Sleep(3 * time.Second)
 		s.want("1", "") // nothing has changed
@@ -374,16 +374,16 @@ func TestAWatchThatEndsIsOpenedAgain(t *testing.T) {
 }
 
 func TestAForbiddenObjectIsToldOnceAllowed(t *testing.T) {
-	bubble(t, func(t *testing.T, s *server) {
+	bubble(t, func(s *server) {
 		s.down = apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "s", errors.New("no role"))
 		s.put("secrets/s", "1")
-		if _, err := s.watches.Secret(t.Context(), "shop", "s"); !apierrors.IsForbidden(err) {
-			t.Errorf("got %v", err)
+		if _, err := s.watches.Secret(s.t.Context(), "shop", "s"); !apierrors.IsForbidden(err) {
+			s.t.Errorf("got %v", err)
 		}
 		s.watches.Set("a", secretRef())
 		time.Sleep(time.Minute)
 		if got := s.events(); got != "" {
-			t.Errorf("told %q of the same error", got)
+			s.t.Errorf("told %q of the same error", got)
 		}
 		s.recover()
 		time.Sleep(5 * time.Second)
@@ -429,14 +429,14 @@ func TestReadsBeforeRunAreAnsweredByIt(t *testing.T) {
 
 // The bubble fails when a goroutine is left.
 func TestRunLeavesNothingBehind(t *testing.T) {
-	bubble(t, func(t *testing.T, s *server) {
+	bubble(t, func(s *server) {
 		s.put("secrets/s", "1")
 		s.want("1", "")
 		s.watches.Set("a", append(secretRef(), kube.Ref{Kind: kube.KindConfigMap, Namespace: "shop", Name: "m"}))
 		synctest.Wait()
 		s.stop()
 		if s.open() != 0 {
-			t.Errorf("%d watches are open", s.open())
+			s.t.Errorf("%d watches are open", s.open())
 		}
 	})
 }

@@ -93,8 +93,10 @@ func TestCheckScaledObject(t *testing.T) {
 		{
 			"cached metrics of what is not polled", func(o *v1alpha1.ScaledObject) {
 				o.Spec.Triggers = []v1alpha1.Trigger{
-					{Type: "cpu", UseCachedMetrics: true}, {Type: "memory"},
-					{Type: "memory", UseCachedMetrics: true}, {Type: "cron", UseCachedMetrics: true},
+					{Type: "cpu", UseCachedMetrics: true},
+					{Type: "memory"},
+					{Type: "memory", UseCachedMetrics: true},
+					{Type: "cron", UseCachedMetrics: true},
 				}
 			},
 			"spec.triggers[0].useCachedMetrics: cannot be used with cpu triggers; remove it\n" +

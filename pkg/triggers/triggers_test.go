@@ -161,8 +161,8 @@ func TestParse(t *testing.T) {
 		},
 		{
 			"doubts",
-			[]triggers.Input{input(metadata{"host": "h", "queue": "q", "length": "0", "lenght": "hunter2"})},
-			"warning 0: spec.triggers[0].metadata.lenght: is not known; did you mean \"length\"?\n" +
+			[]triggers.Input{input(metadata{"host": "h", "queue": "q", "length": "0", "lengthh": "hunter2"})},
+			"warning 0: spec.triggers[0].metadata.lengthh: is not known; did you mean \"length\"?\n" +
 				"warning 0: spec.triggers[0]: the target is zero or less, so that any work asks for maxReplicaCount; set a positive target\n" +
 				"trigger 0: queue \"\" s0-queue-q AverageValue 0 false\n",
 		},

@@ -39,7 +39,7 @@ func StartCluster(ctx context.Context, opts Options) (*Cluster, error) {
 
 // startNode runs one node that belongs to no cluster yet.
 func startNode(ctx context.Context, opts Options) (*Server, error) {
-	bus, err := freePort()
+	bus, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func start(ctx context.Context, program string, opts Options) (*Server, error) {
 	var err error
 	for range attempts {
 		if opts.Port == 0 {
-			if s.opts.Port, err = freePort(); err != nil {
+			if s.opts.Port, err = freePort(ctx); err != nil {
 				break
 			}
 		}
@@ -298,8 +298,8 @@ func find(program string) (string, error) {
 }
 
 // freePort returns a port that nobody listens on at this moment.
-func freePort() (int, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("finding a free port: %w", err)
 	}

@@ -48,7 +48,7 @@ func startBroker(t *testing.T, queues map[string]int) string {
 
 // serve answers until the client goes away or ctx ends.
 func serve(ctx context.Context, c net.Conn, queues map[string]int) {
-	hangUp := func() { c.Close() }
+	hangUp := func() { c.Close() } //nolint:errcheck // hanging up twice is an error that means nothing
 	defer hangUp()
 	defer context.AfterFunc(ctx, hangUp)()
 	for in := bufio.NewScanner(c); in.Scan(); {
@@ -223,7 +223,7 @@ func (w watcher) Watch(ctx context.Context, queries []queue, ready func(), wake 
 	if err != nil {
 		return err
 	}
-	defer func() { c.conn.Close() }()
+	defer c.conn.Close() //nolint:errcheck // the error of Watch says more
 	if _, err := c.conn.Write([]byte("WATCH\n")); err != nil {
 		return err
 	}

@@ -17,22 +17,7 @@ func phase(policy v1.RestartPolicy, inits, mains []v1.ContainerStatus, final boo
 	if p, done := initPhase(policy, inits, final); !done {
 		return p
 	}
-	var waiting, running, stopped, succeeded int
-	for _, s := range mains {
-		switch {
-		case s.State.Running != nil:
-			running++
-		case s.State.Terminated != nil:
-			stopped++
-			if s.State.Terminated.ExitCode == 0 {
-				succeeded++
-			}
-		case s.LastTerminationState.Terminated != nil: // waits for its next start
-			stopped++
-		default:
-			waiting++
-		}
-	}
+	waiting, running, stopped, succeeded := tally(mains)
 	switch {
 	case final && running == 0 && succeeded < len(mains):
 		return v1.PodFailed
@@ -47,6 +32,26 @@ func phase(policy v1.RestartPolicy, inits, mains []v1.ContainerStatus, final boo
 	default:
 		return v1.PodRunning
 	}
+}
+
+// tally counts containers by state; those that succeeded have stopped too.
+func tally(containers []v1.ContainerStatus) (waiting, running, stopped, succeeded int) {
+	for _, s := range containers {
+		switch {
+		case s.State.Running != nil:
+			running++
+		case s.State.Terminated != nil:
+			stopped++
+			if s.State.Terminated.ExitCode == 0 {
+				succeeded++
+			}
+		case s.LastTerminationState.Terminated != nil: // waits for its next start
+			stopped++
+		default:
+			waiting++
+		}
+	}
+	return waiting, running, stopped, succeeded
 }
 
 // initPhase returns the phase while init containers decide it; done says that

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/weir-sh/weir/pkg/scalers"
+)
+
+// options are the flags of weir serve. What a Kubernetes manifest gives by the
+// downward API comes from the environment.
+type options struct {
+	kubeconfig        string
+	namespace         string // weir's own
+	podName           string // empty outside a pod
+	watchNamespaces   []string
+	clusterNamespace  string
+	leaderElect       bool
+	leaseNamespace    string
+	metricsAddress    string
+	probeAddress      string
+	pprofAddress      string
+	apiAddress        string
+	service           string
+	clusterDomain     string
+	certDir           string
+	takeOver          bool
+	concurrency       int
+	logLevel          string
+	logFormat         string
+	registerAPIServer bool
+}
+
+// newServe makes the command that runs the server.
+func newServe(registry *scalers.Registry, getenv func(string) string, logTo io.Writer) *cobra.Command {
+	o := &options{
+		namespace:        cmp.Or(getenv("POD_NAMESPACE"), "weir-system"),
+		podName:          getenv("POD_NAME"),
+		watchNamespaces:  list(getenv("WATCH_NAMESPACE")),
+		clusterNamespace: getenv("KEDA_CLUSTER_OBJECT_NAMESPACE"),
+	}
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the autoscaler: controllers, measuring and the external metrics API",
+		Long: `Runs everything in one process: the controllers of the keda.sh API, the engine
+that measures, and the external metrics API that HorizontalPodAutoscalers read.
+
+Several replicas may run; one of them leads and acts. With the flag --leader-elect
+the leader holds the Lease "operator.keda.sh", the name that KEDA uses too: where
+both run with the same namespace for it, only one of them acts.`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			log, err := newLogger(o, logTo)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), o, registry, httpClient(getenv), log)
+		},
+	}
+	o.bind(c.Flags())
+	return c
+}
+
+// bind declares the flags.
+func (o *options) bind(f *pflag.FlagSet) {
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "path of a kubeconfig; without it the in-cluster configuration is used, or $KUBECONFIG")
+	f.StringVar(&o.namespace, "namespace", o.namespace, "namespace weir runs in; from $POD_NAMESPACE")
+	f.StringSliceVar(&o.watchNamespaces, "watch-namespace", o.watchNamespaces, "namespaces to serve, all when empty; from $WATCH_NAMESPACE")
+	f.StringVar(&o.clusterNamespace, "cluster-object-namespace", o.clusterNamespace,
+		"namespace in which ClusterTriggerAuthentications find Secrets and ConfigMaps; weir's own when empty; from $KEDA_CLUSTER_OBJECT_NAMESPACE")
+	f.BoolVar(&o.leaderElect, "leader-elect", true, "act only while holding the Lease, so that several replicas may run")
+	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the Lease; weir's own when empty")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", `address of Prometheus metrics and /debug/weir; "0" turns them off`)
+	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `address of /healthz and /readyz; "0" turns them off`)
+	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", `address of Go's profiles under /debug/pprof/; "0" turns them off`)
+	f.Lookup("pprof-bind-address").Hidden = true // for whoever works on weir
+	f.StringVar(&o.apiAddress, "secure-bind-address", ":6443", "address of the external metrics API")
+	f.StringVar(&o.service, "metrics-service-name", "weir-metrics-apiserver", "Service through which the API server reaches the external metrics API")
+	f.StringVar(&o.clusterDomain, "k8s-cluster-domain", "cluster.local", "DNS domain of the cluster, for the serving certificate")
+	f.StringVar(&o.certDir, "cert-dir", "", "directory with tls.crt, tls.key and ca.crt that somebody else keeps; without it weir makes its own certificates")
+	f.BoolVar(&o.registerAPIServer, "enable-apiservice-patching", true, "keep the caBundle of the APIService right")
+	f.BoolVar(&o.takeOver, "take-over-apiservice", false, "point the APIService of external metrics to weir even if it leads to another Service")
+	f.IntVar(&o.concurrency, "concurrency", 16, "how many ScaledObjects are reconciled at a time")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
+}
+
+// check refuses flags that make no sense, all at once.
+func (o *options) check() error {
+	var errs []error
+	if o.namespace == "" {
+		errs = append(errs, errors.New("--namespace must not be empty"))
+	}
+	if o.concurrency < 1 {
+		errs = append(errs, errors.New("--concurrency must be at least 1"))
+	}
+	o.clusterNamespace = cmp.Or(o.clusterNamespace, o.namespace)
+	o.leaseNamespace = cmp.Or(o.leaseNamespace, o.namespace)
+	return errors.Join(errs...)
+}
+
+// list splits a comma-separated list; quotes around it and empty items do not
+// count.
+func list(s string) []string {
+	var out []string
+	for item := range strings.SplitSeq(strings.Trim(s, `"`), ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			out = append(out, item)
+		}
+	}
+	return out
+}
+
+// defaultHTTPTimeout bounds a request of an HTTP scaler, unless the trigger or
+// $KEDA_HTTP_DEFAULT_TIMEOUT (milliseconds) says otherwise.
+const defaultHTTPTimeout = 3 * time.Second
+
+// httpClient makes the client that scalers start from: proxies from the
+// environment, connections kept, TLS from 1.2 on.
+func httpClient(getenv func(string) string) *http.Client {
+	timeout := defaultHTTPTimeout
+	if ms, err := strconv.Atoi(getenv("KEDA_HTTP_DEFAULT_TIMEOUT")); err == nil && ms > 0 {
+		timeout = time.Duration(ms) * time.Millisecond
+	}
+	base, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		panic(fmt.Sprintf("http.DefaultTransport is a %T", http.DefaultTransport))
+	}
+	transport := base.Clone()
+	transport.MaxIdleConnsPerHost = 64
+	return &http.Client{Timeout: timeout, Transport: transport}
+}

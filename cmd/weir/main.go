@@ -1,0 +1,55 @@
+// Command weir scales Kubernetes workloads on the work that waits for them. It
+// is the server (weir serve) and the tool for people and pipelines (weir
+// validate, check, scalers).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/weir-sh/weir/pkg/cli"
+	"github.com/weir-sh/weir/pkg/scalers"
+	"github.com/weir-sh/weir/pkg/scalers/all"
+)
+
+// version is set by the linker for releases.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run builds the command tree, runs one command and returns the exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) int {
+	registry, err := scalers.NewRegistry(all.Scalers()...)
+	if err != nil {
+		fmt.Fprintln(errOut, "weir:", err)
+		return 1
+	}
+	root := cli.NewRoot(cli.Config{
+		Version: version, Registry: registry, In: in, Out: out, Err: errOut,
+		Env: scalers.Env{HTTP: httpClient(getenv), ClientName: "weir-check"},
+	})
+	root.AddCommand(newServe(registry, getenv, errOut))
+	root.SetArgs(args)
+	err = root.ExecuteContext(ctx)
+	if coded, ok := errors.AsType[interface {
+		error
+		ExitCode() int
+	}](err); ok {
+		return coded.ExitCode()
+	}
+	if err != nil {
+		fmt.Fprintln(errOut, "weir:", err)
+		return 1
+	}
+	return 0
+}

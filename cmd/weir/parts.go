@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	aggregator "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaledobject"
+	"github.com/weir-sh/weir/pkg/engine"
+	"github.com/weir-sh/weir/pkg/kube"
+	"github.com/weir-sh/weir/pkg/kube/certs"
+	"github.com/weir-sh/weir/pkg/metricsapi"
+)
+
+// newScheme knows the kinds that weir reads and writes.
+func newScheme() (*runtime.Scheme, error) {
+	s := runtime.NewScheme()
+	return s, errors.Join(clientgoscheme.AddToScheme(s), v1alpha1.AddToScheme(s))
+}
+
+// cacheOptions keeps of each object only what is looked at.
+func cacheOptions(namespaces []string) cache.Options {
+	o := cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&appsv1.Deployment{}:                     {Transform: stripDeployment},
+			&appsv1.StatefulSet{}:                    {Transform: stripStatefulSet},
+			&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: stripHPA},
+		},
+	}
+	if len(namespaces) > 0 {
+		o.DefaultNamespaces = map[string]cache.Config{}
+		for _, n := range namespaces {
+			o.DefaultNamespaces[n] = cache.Config{}
+		}
+	}
+	return o
+}
+
+// stripDeployment keeps the replicas and the environment of the containers.
+func stripDeployment(in any) (any, error) {
+	if d, ok := in.(*appsv1.Deployment); ok {
+		kube.StripMeta(&d.ObjectMeta)
+		d.Spec = appsv1.DeploymentSpec{Replicas: d.Spec.Replicas, Template: kube.StripTemplate(&d.Spec.Template)}
+		d.Status = appsv1.DeploymentStatus{}
+	}
+	return in, nil
+}
+
+// stripStatefulSet keeps the same of a StatefulSet.
+func stripStatefulSet(in any) (any, error) {
+	if s, ok := in.(*appsv1.StatefulSet); ok {
+		kube.StripMeta(&s.ObjectMeta)
+		s.Spec = appsv1.StatefulSetSpec{Replicas: s.Spec.Replicas, Template: kube.StripTemplate(&s.Spec.Template)}
+		s.Status = appsv1.StatefulSetStatus{}
+	}
+	return in, nil
+}
+
+// stripHPA keeps the conditions of the status: its metrics change on every tick
+// of the HPA controller and nobody here looks at them.
+func stripHPA(in any) (any, error) {
+	if h, ok := in.(*autoscalingv2.HorizontalPodAutoscaler); ok {
+		h.ManagedFields = nil
+		h.Status = autoscalingv2.HorizontalPodAutoscalerStatus{Conditions: h.Status.Conditions}
+	}
+	return in, nil
+}
+
+// serveMetrics adds the external metrics API and what keeps its certificate and
+// its registration.
+func serveMetrics(m ctrl.Manager, o *options, r *scaledobject.Reconciler, log *slog.Logger) error {
+	client, err := kubernetes.NewForConfig(m.GetConfig())
+	if err != nil {
+		return fmt.Errorf("making a client: %w", err)
+	}
+	source, err := certificates(client, o, log)
+	if err != nil {
+		return err
+	}
+	api, err := metricsapi.New(metricsapi.Config{
+		Readings: readings{r}, Certificate: source, Kube: client, Address: o.apiAddress, Log: log.With(slog.String("part", "metricsapi")),
+	})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(m.Add(everywhere{source.Run}), m.Add(everywhere{api.Run}))
+	if err != nil || !o.registerAPIServer {
+		return err
+	}
+	registrations, err := aggregator.NewForConfig(m.GetConfig())
+	if err != nil {
+		return fmt.Errorf("making an aggregator client: %w", err)
+	}
+	keeper, err := certs.NewAPIService(certs.APIServiceConfig{
+		Client: registrations.ApiregistrationV1().APIServices(), Certs: source,
+		Service:  types.NamespacedName{Namespace: o.namespace, Name: o.service},
+		TakeOver: o.takeOver, Log: log.With(slog.String("part", "apiservice")),
+	})
+	if err != nil {
+		return err
+	}
+	return m.Add(leading{keeper.Run})
+}
+
+// certificates chooses who makes the serving certificate.
+func certificates(client kubernetes.Interface, o *options, log *slog.Logger) (certs.Source, error) {
+	log = log.With(slog.String("part", "certs"))
+	if o.certDir != "" {
+		return certs.NewFiles(certs.FilesConfig{Dir: o.certDir, Log: log})
+	}
+	return certs.NewSelfSigned(certs.SelfSignedConfig{
+		Secrets: client.CoreV1().Secrets(o.namespace), Namespace: o.namespace,
+		Names: certs.ServiceNames(o.service, o.namespace, o.clusterDomain), Log: log,
+	})
+}
+
+// leaderRole is the label value by which the Service of the external metrics API
+// finds the replica that leads: the others have measured nothing.
+const leaderRole = `"leader"`
+
+// leaderLabel marks this pod as the leader.
+func leaderLabel(client kubernetes.Interface, o *options, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return kube.Retry(ctx, func(ctx context.Context) error {
+			err := setRole(ctx, client, o, leaderRole)
+			if err != nil {
+				log.Error("marking this pod as the leader failed; trying again", slog.Any("error", err))
+			}
+			return err
+		})
+	}
+}
+
+// setRole labels this pod; "null" takes the label away, as after a restart in a
+// pod that led before. Outside a pod there is nothing to label.
+func setRole(ctx context.Context, client kubernetes.Interface, o *options, role string) error {
+	if o.podName == "" {
+		return nil
+	}
+	patch := []byte(`{"metadata":{"labels":{"weir.sh/role":` + role + `}}}`)
+	_, err := client.CoreV1().Pods(o.namespace).Patch(ctx, o.podName, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: kube.FieldManager})
+	if err != nil {
+		return fmt.Errorf("labelling pod %q: %w", o.podName, err)
+	}
+	return nil
+}
+
+// debugPath begins the routes for people and for `kubectl port-forward`.
+const debugPath = "/debug/weir/"
+
+// sourcesHandler shows what each source costs and how it is.
+func sourcesHandler(e *engine.Engine) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, e.Stats()) })
+}
+
+// decisionsHandler shows the last decisions about an object.
+func decisionsHandler(r *scaledobject.Reconciler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		writeJSON(w, r.Decisions(req.PathValue("namespace"), req.PathValue("name")))
+	})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(v); err != nil {
+		http.Error(w, "encoding: "+err.Error(), http.StatusInternalServerError)
+	}
+}

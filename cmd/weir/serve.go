@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/weir-sh/weir/pkg/controller/scaledjob"
+	"github.com/weir-sh/weir/pkg/controller/scaledobject"
+	"github.com/weir-sh/weir/pkg/engine"
+	"github.com/weir-sh/weir/pkg/kube"
+	"github.com/weir-sh/weir/pkg/metricsapi"
+	"github.com/weir-sh/weir/pkg/scalers"
+)
+
+// leaseName is KEDA's on purpose: see the help of weir serve.
+const leaseName = "operator.keda.sh"
+
+// serve builds every part and blocks until ctx ends or one part fails.
+func serve(ctx context.Context, o *options, registry *scalers.Registry, web *http.Client, log *slog.Logger) error {
+	quietLibraries(log)
+	config, err := restConfig(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	m, debug, err := newManager(config, o)
+	if err != nil {
+		return err
+	}
+	reconciler, eng, err := control(ctx, m, o, registry, web, log)
+	if err != nil {
+		return err
+	}
+	debug.Handle("GET "+debugPath+"sources", sourcesHandler(eng))
+	debug.Handle("GET "+debugPath+"decisions/{namespace}/{name}", decisionsHandler(reconciler))
+	if err := serveMetrics(m, o, reconciler, log); err != nil {
+		return err
+	}
+	log.Info("starting", slog.String("version", version), slog.Int("scalers", len(registry.Types())))
+	if err := m.Start(ctx); err != nil {
+		return fmt.Errorf("running: %w", err)
+	}
+	return nil
+}
+
+// restConfig finds the API server. Requests are not limited here: the API
+// server protects itself, and a queue in front of it would only make scaling
+// late.
+func restConfig(path string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the API server: %w; give --kubeconfig, or run inside a cluster", err)
+	}
+	config.QPS = -1
+	config.UserAgent = "weir/" + version
+	config.WarningHandler = rest.NoWarnings{} // the names that KEDA's users depend on are older than the advice
+	return config, nil
+}
+
+// newManager makes the manager and the routes under debugPath.
+func newManager(config *rest.Config, o *options) (ctrl.Manager, *http.ServeMux, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, nil, err
+	}
+	debug := http.NewServeMux()
+	m, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme,
+		Cache:  cacheOptions(o.watchNamespaces),
+		Metrics: metricsserver.Options{
+			BindAddress:   o.metricsAddress,
+			ExtraHandlers: map[string]http.Handler{debugPath: debug},
+		},
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       o.leaseNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		PprofBindAddress:              o.pprofAddress,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("making the manager: %w", err)
+	}
+	err = errors.Join(m.AddHealthzCheck("ping", healthz.Ping), m.AddReadyzCheck("ping", healthz.Ping))
+	return m, debug, err
+}
+
+// control builds what acts: engine, credentials and controllers. All of it runs
+// on the leader only.
+func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.Registry, web *http.Client, log *slog.Logger,
+) (*scaledobject.Reconciler, *engine.Engine, error) {
+	client, err := kubernetes.NewForConfig(m.GetConfig())
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a client: %w", err)
+	}
+	scales, err := kube.NewScales(rest.CopyConfig(m.GetConfig()), m.GetRESTMapper())
+	if err != nil {
+		return nil, nil, err
+	}
+	var reconciler *scaledobject.Reconciler
+	eng, err := engine.New(engine.Config{
+		Env:        scalers.Env{Log: log.With(slog.String("part", "scaler")), HTTP: web, ClientName: "weir"},
+		Log:        log.With(slog.String("part", "engine")),
+		OnReadings: func(owners []engine.Owner) { reconciler.OnReadings(owners) },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := setRole(ctx, client, o, "null"); err != nil {
+		return nil, nil, err
+	}
+	watches := kube.NewWatches(client, func(dependents []string) { reconciler.OnReference(dependents) }, log.With(slog.String("part", "watches")))
+	reconciler = scaledobject.New(scaledobject.Config{
+		Client: m.GetClient(), Live: m.GetAPIReader(), Scales: scales, Engine: eng, Registry: registry,
+		Credentials: kube.Credentials{Objects: kube.Reader{Watches: watches, Cache: m.GetClient()}, ClusterNamespace: o.clusterNamespace},
+		References:  watches, Events: m.GetEventRecorder("weir"), Log: log.With(slog.String("part", "scaledobject")), Version: version,
+	})
+	jobs := scaledjob.New(m.GetClient())
+	err = errors.Join(
+		m.Add(leading{watches.Run}), m.Add(leading{eng.Run}),
+		m.Add(leading{leaderLabel(client, o, log)}),
+		reconciler.SetUp(ctx, m, o.concurrency), jobs.SetUp(m),
+	)
+	return reconciler, eng, err
+}
+
+// leading runs on the replica that leads.
+type leading struct{ run func(context.Context) error }
+
+// Start implements manager.Runnable.
+func (l leading) Start(ctx context.Context) error { return l.run(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (leading) NeedLeaderElection() bool { return true }
+
+// everywhere runs on every replica.
+type everywhere struct{ run func(context.Context) error }
+
+// Start implements manager.Runnable.
+func (e everywhere) Start(ctx context.Context) error { return e.run(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everywhere) NeedLeaderElection() bool { return false }
+
+// readings is the reconciler as the metrics API sees it.
+type readings struct{ from *scaledobject.Reconciler }
+
+// ExternalMetric implements metricsapi.Readings.
+func (r readings) ExternalMetric(ctx context.Context, namespace, object, metric string) (metricsapi.Metric, error) {
+	m, err := r.from.Metric(ctx, namespace, object, metric)
+	if unknown, ok := errors.AsType[*scaledobject.UnknownError](err); ok {
+		return metricsapi.Metric{}, &metricsapi.NotFoundError{What: unknown.What}
+	}
+	return metricsapi.Metric{Value: m.Value, At: m.At}, err
+}
+
+var (
+	_ manager.LeaderElectionRunnable = leading{}
+	_ manager.LeaderElectionRunnable = everywhere{}
+)

@@ -1,0 +1,106 @@
+package deploy_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/weir-sh/weir/pkg/kube/certs"
+)
+
+// rules returns the rules of the roles that weir's service account has.
+func rules(t *testing.T, objects []client.Object) map[string][]rbacv1.PolicyRule {
+	t.Helper()
+	out := map[string][]rbacv1.PolicyRule{}
+	granted := func(kind string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) bool {
+		return ref.Kind == kind && slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
+			return s.Kind == rbacv1.ServiceAccountKind && s.Namespace == namespace && s.Name == name
+		})
+	}
+	for _, o := range objects {
+		switch b := o.(type) {
+		case *rbacv1.ClusterRoleBinding:
+			if granted("ClusterRole", b.RoleRef, b.Subjects) && !strings.HasPrefix(b.RoleRef.Name, "system:") {
+				out["cluster: "+b.RoleRef.Name] = one[*rbacv1.ClusterRole](t, objects, b.RoleRef.Name).Rules
+			}
+		case *rbacv1.RoleBinding:
+			if granted("Role", b.RoleRef, b.Subjects) && b.Namespace == namespace {
+				out["namespace: "+b.RoleRef.Name] = one[*rbacv1.Role](t, objects, b.RoleRef.Name).Rules
+			}
+		}
+	}
+	if len(out) != 3 {
+		t.Fatalf("roles of the service account: %d, want 3", len(out))
+	}
+	return out
+}
+
+// TestWeirHasNoMoreRightsThanItNeeds states the facts that a reviewer asks for.
+func TestWeirHasNoMoreRightsThanItNeeds(t *testing.T) {
+	for role, list := range rules(t, load(t, "weir.yaml")) {
+		for _, r := range list {
+			if slices.Contains(r.Verbs, rbacv1.VerbAll) || slices.Contains(r.Verbs, "deletecollection") || len(r.NonResourceURLs) > 0 {
+				t.Errorf("%s: too much: %v", role, r)
+			}
+			wild := slices.ContainsFunc(append(slices.Clone(r.Resources), r.APIGroups...), func(s string) bool { return strings.Contains(s, "*") })
+			if wild && !slices.Equal(r.Resources, []string{"*/scale"}) {
+				t.Errorf("%s: a wildcard for more than the scale subresource: %v", role, r)
+			}
+			if slices.Contains(r.Verbs, "delete") && !slices.Equal(r.Resources, []string{"horizontalpodautoscalers"}) {
+				t.Errorf("%s: may delete more than HorizontalPodAutoscalers: %v", role, r)
+			}
+			for _, escalation := range []string{"roles", "clusterroles", "rolebindings", "clusterrolebindings", "serviceaccounts", "serviceaccounts/token", "pods/exec", "nodes"} {
+				if slices.Contains(r.Resources, escalation) {
+					t.Errorf("%s: %s is a way to more rights: %v", role, escalation, r)
+				}
+			}
+			if slices.Contains(r.Resources, "apiservices") && !slices.Equal(r.ResourceNames, []string{certs.ExternalMetricsAPIService}) {
+				t.Errorf("%s: more than the APIService of external metrics: %v", role, r)
+			}
+		}
+	}
+}
+
+// TestSecretsAreNeverListed: Secrets that no trigger names stay out of the process.
+func TestSecretsAreNeverListed(t *testing.T) {
+	found := 0
+	for role, list := range rules(t, load(t, "weir.yaml")) {
+		for _, r := range list {
+			if !slices.Contains(r.Resources, "secrets") {
+				continue
+			}
+			found++
+			allowed := []string{"get", "watch"}
+			switch {
+			case slices.Equal(r.ResourceNames, []string{certs.DefaultSecret}):
+				allowed = []string{"get", "watch", "update", "patch"}
+			case strings.HasPrefix(role, "namespace: "):
+				allowed = []string{"create"} // cannot be limited to a name
+			}
+			for _, verb := range r.Verbs {
+				if !slices.Contains(allowed, verb) {
+					t.Errorf("%s: may %s secrets: %v", role, verb, r)
+				}
+			}
+		}
+	}
+	if found != 3 {
+		t.Errorf("rules about secrets: %d, want 3", found)
+	}
+}
+
+// TestTheHPAControllerMayReadMetrics: without it no workload is ever scaled beyond one.
+func TestTheHPAControllerMayReadMetrics(t *testing.T) {
+	objects := load(t, "weir.yaml")
+	b := one[*rbacv1.ClusterRoleBinding](t, objects, "weir-hpa-controller-external-metrics")
+	if want := (rbacv1.Subject{Kind: "ServiceAccount", Name: "horizontal-pod-autoscaler", Namespace: "kube-system"}); !slices.Contains(b.Subjects, want) {
+		t.Errorf("subjects are %v, want %v", b.Subjects, want)
+	}
+	r := one[*rbacv1.ClusterRole](t, objects, b.RoleRef.Name).Rules
+	if len(r) != 1 || !slices.Equal(r[0].APIGroups, []string{"external.metrics.k8s.io"}) || !slices.Equal(r[0].Verbs, []string{"get", "list"}) {
+		t.Errorf("rules are %v", r)
+	}
+}

@@ -1,0 +1,57 @@
+package archtest
+
+// std in a rule allows no third-party module, only the standard library.
+const std = "std"
+
+// rule says what the packages of one name or tree may import.
+type rule struct {
+	// ours are packages of this module that may be imported directly. A name
+	// ending in /... covers the tree below it, and the package itself.
+	ours []string
+	// never are import paths that must not be reached even through others. One
+	// ending in / covers a tree; std stands for everything outside the standard
+	// library and this module.
+	never []string
+}
+
+// rules is the import diagram. A key is a package, a folder's packages ("x/*") or
+// a tree ("x/..."); the first of these three that is there counts. A package of
+// no rule fails the test: where a new package stands is a decision.
+func rules() map[string]rule {
+	kubernetes := []string{"k8s.io/", "sigs.k8s.io/"}
+	const api, scalers, param, triggers = "pkg/api/v1alpha1", "pkg/scalers", "pkg/scalers/param", "pkg/triggers"
+	return map[string]rule{
+		// The vocabulary.
+		api:              {never: []string{"sigs.k8s.io/controller-runtime/pkg/client"}},
+		param:            {never: []string{std}},
+		scalers:          {ours: []string{param}, never: []string{std}},
+		"pkg/decide":     {never: []string{std, "net", "net/http", "os/exec"}},
+		"pkg/hpa":        {never: []string{std, "net", "net/http", "os/exec"}},
+		"pkg/scalers/*":  {ours: []string{scalers, param, "pkg/scalers/internal/..."}, never: kubernetes},
+		scalers + "/all": {ours: []string{"pkg/scalers/..."}, never: kubernetes},
+		triggers:         {ours: []string{api, scalers, param}},
+		"deploy/...":     {},
+		"examples/...":   {},
+		"docs/...":       {},
+
+		// What scalers share, and what their authors test with.
+		"pkg/scalers/internal/*": {ours: []string{scalers, param, "pkg/scalers/internal/..."}, never: kubernetes},
+		"pkg/scalers/scalertest": {ours: []string{scalers, param}, never: kubernetes},
+
+		// The mechanisms.
+		"pkg/engine":     {ours: []string{scalers, param}, never: kubernetes},
+		"pkg/kube/...":   {ours: []string{api, param, "pkg/kube/..."}},
+		"pkg/simulate":   {ours: []string{api, "pkg/decide", "pkg/hpa"}},
+		"pkg/metricsapi": {ours: []string{scalers}},
+
+		// People and Kubernetes.
+		"pkg/controller/...": {ours: []string{api, "pkg/kube/...", "pkg/engine", "pkg/decide", scalers, param, triggers, "pkg/controller/..."}},
+		"pkg/webhook/...":    {ours: []string{api, scalers, param, triggers}},
+		"pkg/web/...":        {},
+		"pkg/cli":            {ours: []string{api, "pkg/kube/...", scalers, param, triggers, "pkg/decide", "pkg/hpa", "pkg/simulate", "deploy/crds"}},
+
+		// Programs, and what only programs and tests use.
+		"cmd/...":      {ours: []string{"pkg/...", "internal/...", "deploy/..."}},
+		"internal/...": {ours: []string{"pkg/...", "internal/...", "deploy/..."}},
+	}
+}
