@@ -5,13 +5,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"github.com/weir-sh/weir/internal/serve"
 	"github.com/weir-sh/weir/pkg/cli"
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/all"
@@ -36,20 +36,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	}
 	root := cli.NewRoot(cli.Config{
 		Version: version, Registry: registry, In: in, Out: out, Err: errOut,
-		Env: scalers.Env{HTTP: httpClient(getenv), ClientName: "weir-check"},
+		Env: scalers.Env{HTTP: serve.HTTPClient(getenv), ClientName: "weir-check"},
 	})
-	root.AddCommand(newServe(registry, getenv, errOut))
-	root.SetArgs(args)
-	err = root.ExecuteContext(ctx)
-	if coded, ok := errors.AsType[interface {
-		error
-		ExitCode() int
-	}](err); ok {
-		return coded.ExitCode()
-	}
-	if err != nil {
-		fmt.Fprintln(errOut, "weir:", err)
-		return 1
-	}
-	return 0
+	root.AddCommand(serve.NewCommand(serve.Config{Version: version, Registry: registry, Getenv: getenv, Log: errOut}))
+	return cli.Execute(ctx, root, args)
 }

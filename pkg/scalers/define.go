@@ -159,6 +159,10 @@ func (t Target) bind(th *Thresholds, unit string, p *param.Set) {
 	if !t.Whole {
 		p.Float(&th.Target, t.Param, doc, param.Alias(t.Aliases...))
 		p.Float(&th.Activation, t.Activation, activationDoc)
+		p.Check(func() error {
+			th.Target = max(0, th.Target) // as it always was; whole numbers are kept
+			return nil
+		}, t.Param)
 		return
 	}
 	WholeTarget(&th.Target, t.Param, doc, p, param.Alias(t.Aliases...))

@@ -29,8 +29,18 @@ func checkTarget(o *v1alpha1.ScaledObject) (out []Problem) {
 	if _, err := o.Spec.ScaleTargetRef.GroupVersionKind(); err != nil {
 		out = append(out, Problem{-1, "spec.scaleTargetRef.apiVersion", err.Error()})
 	}
+	if len(o.Name) > longestLabel {
+		out = append(out, Problem{-1, "metadata.name", fmt.Sprintf(
+			"has more than %d characters, and is a label's value on the HorizontalPodAutoscaler; shorten it", longestLabel)})
+	} else if len(o.HPAName()) > longestLabel {
+		out = append(out, Problem{-1, "spec.advanced.horizontalPodAutoscalerConfig.name", fmt.Sprintf(
+			"is, or would be by default, a name of more than %d characters; set a shorter one", longestLabel)})
+	}
 	return out
 }
+
+// longestLabel is how long Kubernetes lets the value of a label be.
+const longestLabel = 63
 
 // checkCounts looks at replica counts.
 func checkCounts(o *v1alpha1.ScaledObject) (out []Problem) {

@@ -42,7 +42,7 @@ func TestVectors(t *testing.T) {
 			if got := trigger.MetricName(r.TriggerIndex); got != r.MetricName {
 				t.Errorf("metric name %q, want %q", got, r.MetricName)
 			}
-			if got := fmt.Sprint(max(0, trigger.Target)); got != r.Target {
+			if got := fmt.Sprint(trigger.Target); got != r.Target {
 				t.Errorf("target %s, want %s", got, r.Target)
 			}
 		})
@@ -118,7 +118,7 @@ func TestAcceptedParameters(t *testing.T) {
 		"the old target":                          {values(nil, "host", amqpHost, "queueLength", "7"), 7},
 		"timeout over AMQP with the old target":   {values(nil, "host", amqpHost, "queueLength", "7", "timeout", "5s"), 7},
 		"timeout over AMQP without a target":      {values(nil, "host", amqpHost, "timeout", "500"), 20},
-		"a negative target":                       {values(nil, "host", amqpHost, "queueLength", "-7"), -7},
+		"a negative target":                       {values(nil, "host", amqpHost, "queueLength", "-7"), 0},
 		"scheme in capitals":                      {values(nil, "host", "AMQPS://mq"), 20},
 		"a scheme that does not fit the protocol": {values(nil, "host", amqpHost, "protocol", "http"), 20},
 		"an unknown identity provider":            {param.Values{Metadata: map[string]string{"queueName": "q", "host": httpHost}, Auth: map[string]string{"workloadIdentityResource": "r"}}, 20},

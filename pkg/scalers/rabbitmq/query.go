@@ -66,6 +66,7 @@ func (q *query) bindThresholds(th *scalers.Thresholds, p *param.Set) {
 		if err := q.target(th, length, w); err != nil {
 			return err
 		}
+		th.Target = max(0, th.Target) // a target below zero has always been zero
 		q.narrow(w, th.Activation)
 		if q.regex && !validOperation(q.operation) {
 			p.Warn("operation", "is none of sum, avg and max: measuring fails as soon as a queue matches")

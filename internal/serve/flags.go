@@ -1,4 +1,6 @@
-package main
+// Package serve is the command weir serve: it builds every part of the server and
+// runs them. It is a package of its own so that its page can be generated.
+package serve
 
 import (
 	"cmp"
@@ -19,6 +21,7 @@ import (
 // options are the flags of weir serve. What a Kubernetes manifest gives by the
 // downward API comes from the environment.
 type options struct {
+	version           string
 	kubeconfig        string
 	namespace         string // weir's own
 	podName           string // empty outside a pod
@@ -40,15 +43,25 @@ type options struct {
 	registerAPIServer bool
 }
 
-// newServe makes the command that runs the server.
-func newServe(registry *scalers.Registry, getenv func(string) string, logTo io.Writer) *cobra.Command {
+// Config is what the command gets from main; all of it is required.
+type Config struct {
+	Version  string
+	Registry *scalers.Registry
+	Getenv   func(string) string
+	Log      io.Writer
+}
+
+// NewCommand makes the command that runs the server.
+func NewCommand(c Config) *cobra.Command {
+	getenv := c.Getenv
 	o := &options{
+		version:          c.Version,
 		namespace:        cmp.Or(getenv("POD_NAMESPACE"), "weir-system"),
 		podName:          getenv("POD_NAME"),
 		watchNamespaces:  list(getenv("WATCH_NAMESPACE")),
 		clusterNamespace: getenv("KEDA_CLUSTER_OBJECT_NAMESPACE"),
 	}
-	c := &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the autoscaler: controllers, measuring and the external metrics API",
 		Long: `Runs everything in one process: the controllers of the keda.sh API, the engine
@@ -64,15 +77,15 @@ both run with the same namespace for it, only one of them acts.`,
 			if err := o.check(); err != nil {
 				return err
 			}
-			log, err := newLogger(o, logTo)
+			log, err := newLogger(o, c.Log)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), o, registry, httpClient(getenv), log)
+			return run(cmd.Context(), o, c.Registry, HTTPClient(getenv), log)
 		},
 	}
-	o.bind(c.Flags())
-	return c
+	o.bind(cmd.Flags())
+	return cmd
 }
 
 // bind declares the flags.
@@ -129,9 +142,9 @@ func list(s string) []string {
 // $KEDA_HTTP_DEFAULT_TIMEOUT (milliseconds) says otherwise.
 const defaultHTTPTimeout = 3 * time.Second
 
-// httpClient makes the client that scalers start from: proxies from the
+// HTTPClient makes the client that scalers start from: proxies from the
 // environment, connections kept, TLS from 1.2 on.
-func httpClient(getenv func(string) string) *http.Client {
+func HTTPClient(getenv func(string) string) *http.Client {
 	timeout := defaultHTTPTimeout
 	if ms, err := strconv.Atoi(getenv("KEDA_HTTP_DEFAULT_TIMEOUT")); err == nil && ms > 0 {
 		timeout = time.Duration(ms) * time.Millisecond

@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"context"
@@ -26,10 +26,10 @@ import (
 // leaseName is KEDA's on purpose: see the help of weir serve.
 const leaseName = "operator.keda.sh"
 
-// serve builds every part and blocks until ctx ends or one part fails.
-func serve(ctx context.Context, o *options, registry *scalers.Registry, web *http.Client, log *slog.Logger) error {
+// run builds every part and blocks until ctx ends or one part fails.
+func run(ctx context.Context, o *options, registry *scalers.Registry, web *http.Client, log *slog.Logger) error {
 	quietLibraries(log)
-	config, err := restConfig(o.kubeconfig)
+	config, err := restConfig(o)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func serve(ctx context.Context, o *options, registry *scalers.Registry, web *htt
 	if err := serveMetrics(m, o, reconciler, log); err != nil {
 		return err
 	}
-	log.Info("starting", slog.String("version", version), slog.Int("scalers", len(registry.Types())))
+	log.Info("starting", slog.String("version", o.version), slog.Int("scalers", len(registry.Types())))
 	if err := m.Start(ctx); err != nil {
 		return fmt.Errorf("running: %w", err)
 	}
@@ -56,15 +56,15 @@ func serve(ctx context.Context, o *options, registry *scalers.Registry, web *htt
 // restConfig finds the API server. Requests are not limited here: the API
 // server protects itself, and a queue in front of it would only make scaling
 // late.
-func restConfig(path string) (*rest.Config, error) {
+func restConfig(o *options) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = path
+	rules.ExplicitPath = o.kubeconfig
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("finding the API server: %w; give --kubeconfig, or run inside a cluster", err)
 	}
 	config.QPS = -1
-	config.UserAgent = "weir/" + version
+	config.UserAgent = "weir/" + o.version
 	config.WarningHandler = rest.NoWarnings{} // the names that KEDA's users depend on are older than the advice
 	return config, nil
 }
@@ -125,7 +125,7 @@ func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.
 	reconciler = scaledobject.New(scaledobject.Config{
 		Client: m.GetClient(), Live: m.GetAPIReader(), Scales: scales, Engine: eng, Registry: registry,
 		Credentials: kube.Credentials{Objects: kube.Reader{Watches: watches, Cache: m.GetClient()}, ClusterNamespace: o.clusterNamespace},
-		References:  watches, Events: m.GetEventRecorder("weir"), Log: log.With(slog.String("part", "scaledobject")), Version: version,
+		References:  watches, Events: m.GetEventRecorder("weir"), Log: log.With(slog.String("part", "scaledobject")), Version: o.version,
 	})
 	jobs := scaledjob.New(m.GetClient())
 	err = errors.Join(
