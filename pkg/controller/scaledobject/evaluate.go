@@ -1,0 +1,240 @@
+package scaledobject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/decide"
+	"github.com/weir-sh/weir/pkg/engine"
+	"github.com/weir-sh/weir/pkg/kube"
+	"github.com/weir-sh/weir/pkg/triggers"
+)
+
+// evaluate decides on the newest readings and acts on the decision. It returns
+// nil and no error when there is nothing to decide on.
+func (r *Reconciler) evaluate(ctx context.Context, so *v1alpha1.ScaledObject, st *object) (*decide.Decision, error) {
+	p := st.current.Load()
+	st.gone = ""
+	if p == nil {
+		return nil, nil
+	}
+	replicas, err := r.replicas(ctx, p.target)
+	if st.missing(err) {
+		return nil, nil
+	}
+	if st.original == nil && err == nil {
+		st.original = &replicas
+	}
+	in, seen := r.input(so, st, p)
+	in.Replicas, in.ReplicasKnown = replicas, err == nil
+	d := decide.Decide(in)
+	switch {
+	case err != nil:
+		d.Ready.Message = Cause(err)
+	case d.Action != decide.Hold:
+		d, err = r.act(ctx, so, p, in)
+		if st.missing(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return &d, err
+		}
+	}
+	if d.Action == decide.Hold && err == nil {
+		r.settle(st, p, d, seen)
+	}
+	st.lastActive = d.LastActive
+	st.record(d)
+	r.tellFailures(so, st, d.Triggers[:len(p.triggers)])
+	r.watch(so, st, p, d)
+	return &d, err
+}
+
+// missing reports whether err says that the workload is gone, and remembers
+// that. Measuring goes on for when it is back.
+func (o *object) missing(err error) bool {
+	wrong, ok := errors.AsType[*problemError](err)
+	if ok {
+		o.gone = wrong.message
+	}
+	return ok
+}
+
+func isProblem(err error) bool {
+	_, ok := errors.AsType[*problemError](err)
+	return ok
+}
+
+// input gathers what the decision depends on, except the replicas, and what the
+// readings mean.
+func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan) (decide.Input, []sign) {
+	now := r.Now()
+	if at := time.Unix(0, st.activeAt.Swap(0)); at.After(st.lastActive) && at.Unix() > 0 {
+		st.lastActive = at
+	}
+	in := decide.Input{
+		Now: now, Created: so.CreationTimestamp.Time, LastActive: st.lastActive,
+		Min: so.Spec.MinReplicas(), Max: so.Spec.MaxReplicas(),
+		Cooldown: so.Spec.CooldownDuration(), InitialCooldown: so.Spec.InitialCooldownDuration(),
+		PausedScaleIn: so.ScaleInPaused(), PausedScaleOut: so.ScaleOutPaused(), ForceActivation: so.ActivationForced(),
+		Triggers: make([]decide.Trigger, 0, len(p.triggers)+1),
+	}
+	if so.Spec.IdleReplicaCount != nil {
+		in.HasIdle, in.Idle = true, *so.Spec.IdleReplicaCount
+	}
+	signs := make([]sign, len(p.triggers))
+	for i, t := range p.triggers {
+		s := r.Engine.Latest(t.Query)
+		signs[i] = p.sign(t, s, now)
+		in.Triggers = append(in.Triggers, reading(t, s, signs[i], now))
+	}
+	if st.problem != "" {
+		// The spec in force is not the newest one: it may wake the workload, but
+		// not put it to rest.
+		in.Triggers = append(in.Triggers, decide.Trigger{Name: "the newest spec", Err: st.problem})
+	}
+	return in, signs
+}
+
+// reading is a trigger as the decision sees it.
+func reading(t triggers.Trigger, s engine.Sample, sign sign, now time.Time) decide.Trigger {
+	out := decide.Trigger{
+		Name: t.MetricName, Type: t.Type, Target: t.Target, Activation: t.Activation,
+		State: sign.state, Value: s.Value,
+	}
+	switch {
+	case s.Err != nil:
+		out.Err = Cause(s.Err)
+	case sign.kind == stale:
+		out.Err = "it has not been measured for longer than allowed; see the log of weir for its source"
+	}
+	if s.OK {
+		out.Age = now.Sub(s.Measured)
+	}
+	return out
+}
+
+// replicas returns how many replicas the workload is to have, from the cache
+// where there is one. A missing workload is a problemError.
+func (r *Reconciler) replicas(ctx context.Context, t kube.Target) (int32, error) {
+	at := client.ObjectKey{Namespace: t.Namespace, Name: t.Name}
+	var err error
+	var n *int32
+	switch {
+	case isDeployment(t):
+		d := new(appsv1.Deployment)
+		err = r.Client.Get(ctx, at, d)
+		n = d.Spec.Replicas
+	case isStatefulSet(t):
+		s := new(appsv1.StatefulSet)
+		err = r.Client.Get(ctx, at, s)
+		n = s.Spec.Replicas
+	default:
+		scale, err := r.scale(ctx, t)
+		if err != nil {
+			return 0, err
+		}
+		return scale.Spec.Replicas, nil
+	}
+	if err != nil {
+		return 0, targetError(t, err)
+	}
+	if n == nil {
+		return 1, nil
+	}
+	return *n, nil
+}
+
+// scale reads the scale of a workload. A missing one is a problemError.
+func (r *Reconciler) scale(ctx context.Context, t kube.Target) (*autoscalingv1.Scale, error) {
+	scale, err := r.Scales.Get(ctx, t)
+	if missing, ok := errors.AsType[*kube.NoScaleError](err); ok {
+		return nil, problem("spec.scaleTargetRef: %v", missing)
+	}
+	return scale, err
+}
+
+// act scales the workload as the decision on in says. The scale is read first:
+// when the workload is not what the cache said, the decision is taken anew, once.
+func (r *Reconciler) act(ctx context.Context, so *v1alpha1.ScaledObject, p *plan, in decide.Input) (decide.Decision, error) {
+	scale, err := r.scale(ctx, p.target)
+	if err != nil {
+		d := decide.Decide(in)
+		if !isProblem(err) {
+			r.tell(so, p, d, err)
+		}
+		return d, err
+	}
+	in.Replicas = scale.Spec.Replicas
+	d := decide.Decide(in)
+	if d.Action == decide.Hold {
+		return d, nil
+	}
+	err = r.Scales.Set(ctx, p.target, scale, d.To)
+	if !apierrors.IsConflict(err) {
+		r.tell(so, p, d, err)
+	}
+	return d, err
+}
+
+// tell logs a scaling and emits its event.
+func (r *Reconciler) tell(so *v1alpha1.ScaledObject, p *plan, d decide.Decision, err error) {
+	object := slog.String("object", so.Namespace+"/"+so.Name)
+	reason, failed := v1alpha1.EventScaleTargetActivated, v1alpha1.EventScaleTargetActivationFailed
+	if d.Action == decide.Deactivate {
+		reason, failed = v1alpha1.EventScaleTargetDeactivated, v1alpha1.EventScaleTargetDeactivationFailed
+	}
+	note := fmt.Sprintf("%s %s/%s from %d to %d: %s", p.target.Kind.Kind, p.target.Namespace, p.target.Name, d.From, d.To, d.Message)
+	if err != nil {
+		r.Log.Error("scaling failed", object, slog.Any("decision", d), slog.Any("error", err))
+		r.event(so, corev1.EventTypeWarning, failed, "scaling", fmt.Sprintf("scaling %s: %v", note, err))
+		return
+	}
+	r.Log.Info("scaled", object, slog.String("action", string(d.Action)), slog.Int("from", int(d.From)),
+		slog.Int("to", int(d.To)), slog.String("reason", string(d.Reason)), slog.String("message", d.Message))
+	r.event(so, corev1.EventTypeNormal, reason, "scaling", "scaled "+note)
+}
+
+// tellFailures logs and emits when a trigger begins to fail or recovers.
+func (r *Reconciler) tellFailures(so *v1alpha1.ScaledObject, st *object, list []decide.Trigger) {
+	var failing []string
+	object := slog.String("object", so.Namespace+"/"+so.Name)
+	for _, t := range list {
+		failed := slices.Contains(st.failing, t.Name)
+		if t.Err != "" {
+			failing = append(failing, t.Name)
+		}
+		switch {
+		case t.Err != "" && !failed:
+			r.Log.Warn("trigger cannot be measured", object, slog.String("trigger", t.Name), slog.String("error", t.Err))
+			r.event(so, corev1.EventTypeWarning, v1alpha1.EventScalerFailed, "measuring", t.Name+": "+t.Err)
+		case failed && t.State != decide.Unknown:
+			r.Log.Info("trigger can be measured again", object, slog.String("trigger", t.Name))
+		case failed && t.Err == "":
+			failing = append(failing, t.Name) // not measured yet, with other settings
+		}
+	}
+	st.failing = failing
+}
+
+// watch tells the engine when the workload went to rest or woke, so that it
+// watches for work only where a signal can wake something.
+func (r *Reconciler) watch(so *v1alpha1.ScaledObject, st *object, p *plan, d decide.Decision) {
+	idle := d.To == 0 || so.Spec.IdleReplicaCount != nil && d.To <= *so.Spec.IdleReplicaCount
+	if idle == st.watching || d.From < 0 {
+		return
+	}
+	st.watching = idle
+	r.Engine.Set(owner(client.ObjectKeyFromObject(so)), p.uses(idle))
+}

@@ -1,0 +1,38 @@
+package scaledobject
+
+import (
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Queue is what a controller gives to its sources.
+type Queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// WithIndexes adds the indexes to a fake client, as SetUp does to a cache.
+func WithIndexes(b *fake.ClientBuilder) *fake.ClientBuilder {
+	for _, i := range indexes() {
+		b = b.WithIndex(i.object, i.name, i.keys)
+	}
+	return b
+}
+
+// Attach gives r the queue that SetUp gives it.
+func (r *Reconciler) Attach(q Queue) { r.queue.q.Store(&q) }
+
+// Handlers returns what SetUp registers for the kinds that are watched, by kind.
+func (r *Reconciler) Handlers() map[string]handler.EventHandler {
+	return map[string]handler.EventHandler{
+		"ScaledObject":                 r.siblings(),
+		"HorizontalPodAutoscaler":      r.fromHPA(),
+		"Deployment":                   r.fromTarget("Deployment"),
+		"StatefulSet":                  r.fromTarget("StatefulSet"),
+		"TriggerAuthentication":        r.fromAuthentication("TriggerAuthentication"),
+		"ClusterTriggerAuthentication": r.fromAuthentication("ClusterTriggerAuthentication"),
+	}
+}
+
+// Known reports whether r remembers an object.
+func (r *Reconciler) Known(key client.ObjectKey) bool { return r.objects.find(key) != nil }

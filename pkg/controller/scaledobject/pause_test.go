@@ -1,0 +1,253 @@
+package scaledobject_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+)
+
+const (
+	pausedReady = "True ScaledObjectReady: the object is ready; scaling is paused by annotation"
+	isPaused    = "True ScaledObjectPaused: scaling is paused by annotation"
+	badCount    = "metadata.annotations: annotation autoscaling.keda.sh/paused-replicas is no replica count; " +
+		"set a whole number from 0 to 2147483647, or remove the annotation"
+)
+
+func TestPausing(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name        string
+		annotations []string
+		writes      []string
+		events      []string
+		ready       string
+		paused      string
+		hpas        string
+		measures    bool
+	}{
+		{
+			"stops measuring and deletes the HPA",
+			[]string{v1alpha1.AnnotationPaused, "true"},
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"Normal KEDAScalersStopped: measuring stopped", "Normal ScaledObjectPaused: scaling is paused by annotation"},
+			pausedReady, isPaused, "[]", false,
+		},
+		{
+			"at a count sets it after the HPA is gone",
+			[]string{v1alpha1.AnnotationPausedReplicas, "4", v1alpha1.AnnotationPaused, "false"},
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 4", "apply status of ScaledObject a"},
+			[]string{"Normal KEDAScalersStopped: measuring stopped", "Normal ScaledObjectPaused: scaling is paused by annotation"},
+			pausedReady, isPaused, "[]", false,
+		},
+		{
+			"at the count there is writes none",
+			[]string{v1alpha1.AnnotationPausedReplicas, "2"},
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"Normal KEDAScalersStopped: measuring stopped", "Normal ScaledObjectPaused: scaling is paused by annotation"},
+			pausedReady, isPaused, "[]", false,
+		},
+		{
+			"at no number does not cost the HPA",
+			[]string{v1alpha1.AnnotationPausedReplicas, "many"},
+			[]string{"apply status of ScaledObject a"},
+			[]string{"Warning ScaledObjectCheckFailed: " + badCount},
+			checkFailed + badCount, "False", "[keda-hpa-a]", true,
+		},
+		{
+			"at a negative count does not cost the HPA",
+			[]string{v1alpha1.AnnotationPausedReplicas, "-1"},
+			[]string{"apply status of ScaledObject a"},
+			[]string{"Warning ScaledObjectCheckFailed: " + badCount},
+			checkFailed + badCount, "False", "[keda-hpa-a]", true,
+		},
+		{
+			"of scale-in goes on",
+			[]string{v1alpha1.AnnotationPausedScaleIn, "true"},
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"Normal ScaledObjectPaused: scale-in is paused by annotation"},
+			ready, "True ScaledObjectPaused: scale-in is paused by annotation", "[keda-hpa-a]", true,
+		},
+		{"that is not meant does nothing", []string{v1alpha1.AnnotationPaused, "false"}, nil, nil, ready, "False", "[keda-hpa-a]", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, deployment("web", 2), scaled("a"))
+			w.reads(map[string]float64{"jobs": 1})
+			w.settles("a")
+			active := w.condition("a", "Active")
+			w.edits("a", annotated(tc.annotations...))
+			w.pass("a")
+			w.does(tc.writes...)
+			w.tells(tc.events...)
+			w.says("a", "Ready", tc.ready, "Paused", tc.paused, "Active", active)
+			equal(t, "HPAs", fmt.Sprint(w.hpas()), tc.hpas)
+			equal(t, "measures", len(w.engine.uses) > 0, tc.measures)
+			w.pass("a")
+			w.does()
+			if !strings.HasPrefix(tc.ready, "False") {
+				w.restart()
+				w.pass("a")
+				w.does() // nothing is done twice, after a restart neither
+			}
+		})
+	}
+}
+
+func TestUnpausing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, deployment("web", 2), scaled("a", annotated(v1alpha1.AnnotationPausedReplicas, "3")))
+	w.reads(map[string]float64{"jobs": 0})
+	w.pass("a")
+	w.has(3)
+	status := w.object("a").Status
+	equal(t, "pausedReplicaCount", *status.PausedReplicaCount, 3)
+	equal(t, "hpaName", status.HPAName, "")
+	w.forgets()
+
+	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Annotations = nil; so.Spec.Triggers[0].Type = "no-such" })
+	w.pass("a")
+	w.says("a", "Paused", "False ScaledObjectUnpaused: scaling is not paused", "Ready",
+		checkFailed+`spec.triggers[0].type: trigger type "no-such" is not supported by this version; known types are fake`)
+	w.forgets()
+
+	w.edits("a", triggers("jobs"))
+	w.pass("a")
+	w.does("apply HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 0", "apply status of ScaledObject a")
+	w.says("a", "Paused", "False ScaledObjectUnpaused: scaling is not paused", "Ready", ready)
+	status = w.object("a").Status
+	equal(t, "hpaName", status.HPAName, "keda-hpa-a")
+	if status.PausedReplicaCount != nil {
+		t.Errorf("pausedReplicaCount is still %d", *status.PausedReplicaCount)
+	}
+}
+
+func TestPausingAtACountWithoutAWorkloadPausesAndSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, scaled("a", annotated(v1alpha1.AnnotationPausedReplicas, "3")))
+	equal(t, "time to the next try", w.pass("a"), retryProblem)
+	w.says("a", "Paused", isPaused, "Ready",
+		checkFailed+`spec.scaleTargetRef: Deployment "ns/web" does not exist or has no scale subresource; create it, or correct scaleTargetRef`)
+}
+
+func restoring(so *v1alpha1.ScaledObject) {
+	so.Spec.Advanced = &v1alpha1.AdvancedConfig{RestoreToOriginalReplicaCount: true}
+}
+
+func TestDeletion(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		so     *v1alpha1.ScaledObject
+		fails  string // the call that fails
+		passes int    // that fail before it succeeds
+		writes []string
+		event  string
+	}{
+		{"lets the workload be", scaled("a"), "", 0, []string{"patch ScaledObject a"}, ""},
+		{
+			"restores the replicas after the HPA is gone", scaled("a", restoring), "", 0,
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 2", "patch ScaledObject a"}, "",
+		},
+		{"of a paused object needs no HPA", scaled("a", restoring, annotated(v1alpha1.AnnotationPaused, "")), "", 0, []string{"patch ScaledObject a"}, ""},
+		{"is tried again when the finalizer stays", scaled("a"), "patch", 2, []string{"patch ScaledObject a"}, ""},
+		{
+			"is tried again when the workload cannot be scaled", scaled("a", restoring), "scale", 3,
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 2", "patch ScaledObject a"}, "",
+		},
+		{
+			"gives up restoring after a minute", scaled("a", restoring), "scale", 100,
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "patch ScaledObject a"},
+			`Warning ScaledObjectUpdateFailed: restoring 2 replicas: scaling Deployment "ns/web" to 2: boom`,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, deployment("web", 2), tc.so)
+			w.reads(map[string]float64{"jobs": 1})
+			w.settles("a")
+			w.scale("Deployment", "web", 7)
+			so := w.object("a")
+			if err := w.api.Delete(t.Context(), so); err != nil {
+				t.Fatal(err)
+			}
+			w.now = w.object("a").DeletionTimestamp.Time
+			left := tc.passes
+			w.fail = func(call string) error {
+				if tc.fails == "" || !strings.HasPrefix(call, tc.fails+" ") || left == 0 {
+					return nil
+				}
+				left--
+				return errors.New("boom")
+			}
+			w.restart()
+			for range min(tc.passes, 5) {
+				w.failing("a")
+				w.now = w.now.Add(12 * time.Second)
+			}
+			w.pass("a")
+			w.does(tc.writes...)
+			wantEvents := []string{"Warning ScaledObjectDeleted: the ScaledObject was deleted"}
+			if tc.event != "" {
+				wantEvents = slices.Insert(wantEvents, 0, tc.event)
+			}
+			w.tells(wantEvents...)
+			w.pass("a") // it is gone
+			w.does()
+			if w.r.Known(client.ObjectKey{Namespace: "ns", Name: "a"}) || len(w.engine.uses) > 0 {
+				t.Error("something of the object is remembered")
+			}
+		})
+	}
+}
+
+func TestDeletingAnObjectWhoseWorkloadIsGoneDoesNotWait(t *testing.T) {
+	t.Parallel()
+	web := deployment("web", 2)
+	w := newWorld(t, web, scaled("a", restoring))
+	w.reads(map[string]float64{"jobs": 1})
+	w.settles("a")
+	for _, o := range []client.Object{web, w.object("a")} {
+		if err := w.api.Delete(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass("a")
+	w.does("delete HorizontalPodAutoscaler keda-hpa-a", "patch ScaledObject a")
+	w.tells(
+		"Normal KEDAScalersStopped: measuring stopped",
+		`Warning ScaledObjectUpdateFailed: restoring 2 replicas: spec.scaleTargetRef: Deployment "ns/web" does not exist or has no scale subresource; create it, or correct scaleTargetRef`,
+		"Warning ScaledObjectDeleted: the ScaledObject was deleted",
+	)
+}
+
+func TestTheOriginalReplicasAreThoseOfThePresentWorkload(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, deployment("web", 2), deployment("other", 5), scaled("a"))
+	w.reads(map[string]float64{"jobs": 1})
+	w.settles("a")
+	original := func() int32 { return ptr.Deref(w.object("a").Status.OriginalReplicaCount, -1) }
+	equal(t, "originalReplicaCount", original(), 2)
+	w.scale("Deployment", "web", 9)
+	w.r.OnReference([]string{"ns/a"})
+	w.pass("a")
+	equal(t, "originalReplicaCount after scaling", original(), 2)
+	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "other" })
+	w.fail = func(call string) error {
+		if call == "apply status of ScaledObject a" {
+			return errors.New("boom")
+		}
+		return nil
+	}
+	w.failing("a")
+	w.fail = nil
+	w.pass("a")
+	equal(t, "originalReplicaCount of the other workload", original(), 5)
+}

@@ -1,0 +1,269 @@
+package scaledobject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/kube"
+	"github.com/weir-sh/weir/pkg/triggers"
+)
+
+// plan makes the object's newest spec the one in force: the HPA is written and
+// the engine is told. A problemError leaves the last good plan in force, unless
+// the workload belongs to another object.
+func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *object) error {
+	if err := r.claim(ctx, so); err != nil {
+		return err
+	}
+	if so.PauseRequested() {
+		// An object that is paused need not be right in any other respect.
+		return r.pause(ctx, so, st)
+	}
+	st.paused = false
+	wrong, warnings := triggers.CheckScaledObject(so)
+	target, err := r.target(so)
+	if wrong, err = collect(wrong, err); err != nil {
+		return err
+	}
+	result, err := r.triggers(ctx, so, target)
+	if wrong, err = collect(wrong, err); err != nil {
+		return err
+	}
+	if target.Name != "" {
+		if err := r.rivals(ctx, so, target); err != nil {
+			return r.yield(ctx, so, st, err)
+		}
+	}
+	st.yielded = false
+	if err := problems(append(wrong, result.Problems...)); err != nil {
+		return err
+	}
+	if err := r.foreignHPA(ctx, so, target); err != nil {
+		return err
+	}
+	next := &plan{target: target, triggers: result.Triggers, interval: so.Spec.PollingIntervalDuration(), hpaName: so.HPAName()}
+	if err := r.applyHPA(ctx, so, st, desiredHPA(so, next, r.Version)); err != nil {
+		return err
+	}
+	r.enforce(so, st, next)
+	r.warn(so, st, append(warnings, result.Warnings...))
+	return r.deleteHPAs(ctx, so, next.hpaName)
+}
+
+// enforce puts a plan in force whose HPA is in place.
+func (r *Reconciler) enforce(so *v1alpha1.ScaledObject, st *object, next *plan) {
+	before := st.current.Swap(next)
+	r.Engine.Set(owner(client.ObjectKeyFromObject(so)), next.uses(st.watching))
+	if st.retargeted(before, next) {
+		st.original = nil
+	}
+	if before == nil {
+		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScalersStarted, "measuring",
+			fmt.Sprintf("measuring %s every %s", metricNames(next), next.interval))
+	}
+}
+
+// retargeted reports whether a plan is for another workload than the one before
+// or, if there was none, for one of another kind than the status tells of.
+func (o *object) retargeted(before, next *plan) bool {
+	if before != nil {
+		return before.target != next.target
+	}
+	was := o.written.ScaleTargetGVKR
+	return was != nil && *was != gvkr(next.target)
+}
+
+// collect adds a problemError to the list, so that a user sees every problem at
+// once; any other error is returned.
+func collect(list []triggers.Problem, err error) ([]triggers.Problem, error) {
+	if wrong, ok := errors.AsType[*problemError](err); ok {
+		return append(list, triggers.Problem{Trigger: -1, Message: wrong.message}), nil
+	}
+	return list, err
+}
+
+// metricNames lists the metrics of a plan for people.
+func metricNames(p *plan) string {
+	names := make([]string, len(p.triggers))
+	for i, t := range p.triggers {
+		names[i] = t.MetricName
+	}
+	return strings.Join(names, ", ")
+}
+
+// claim adds the finalizer and the label that the HPA's selector uses.
+func (r *Reconciler) claim(ctx context.Context, so *v1alpha1.ScaledObject) error {
+	before := so.DeepCopy()
+	changed := controllerutil.AddFinalizer(so, v1alpha1.Finalizer)
+	if so.Labels[v1alpha1.LabelScaledObjectName] != so.Name && len(so.Name) <= maxLabelValue {
+		if so.Labels == nil {
+			so.Labels = map[string]string{}
+		}
+		so.Labels[v1alpha1.LabelScaledObjectName] = so.Name
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, so, patch, client.FieldOwner(kube.FieldManager)); err != nil {
+		return fmt.Errorf("adding finalizer and label: %w", err)
+	}
+	return nil
+}
+
+// maxLabelValue is the length that Kubernetes allows a label's value.
+const maxLabelValue = 63
+
+// target finds the kind of the workload.
+func (r *Reconciler) target(so *v1alpha1.ScaledObject) (kube.Target, error) {
+	kind, err := so.Spec.ScaleTargetRef.GroupVersionKind()
+	if err != nil {
+		return kube.Target{}, problem("spec.scaleTargetRef: %v", err)
+	}
+	target, err := r.Scales.Find(kind, so.Namespace, so.Spec.ScaleTargetRef.Name)
+	if err != nil {
+		return kube.Target{}, problem("spec.scaleTargetRef: %v", err)
+	}
+	return target, nil
+}
+
+// triggers resolves credentials and parses the triggers. What they depend on is
+// watched from now on, also what is missing.
+func (r *Reconciler) triggers(ctx context.Context, so *v1alpha1.ScaledObject, target kube.Target) (triggers.Result, error) {
+	workload := kube.Workload{Namespace: so.Namespace, Container: so.Spec.ScaleTargetRef.EnvSourceContainerName}
+	var missing error
+	if target.Name != "" && needsEnvironment(so.Spec.Triggers) {
+		workload.Pod, missing = r.podTemplate(ctx, target)
+	}
+	var refs []kube.Ref
+	inputs := make([]triggers.Input, len(so.Spec.Triggers))
+	for i, t := range so.Spec.Triggers {
+		values, used, err := r.Credentials.Resolve(ctx, t, workload)
+		inputs[i] = triggers.Input{Spec: t, Values: values, Err: err}
+		refs = append(refs, used...)
+	}
+	r.References.Set(client.ObjectKeyFromObject(so).String(), unique(refs))
+	return triggers.Parse(r.Registry, inputs), missing
+}
+
+// unique sorts refs and drops what occurs twice.
+func unique(refs []kube.Ref) []kube.Ref {
+	slices.SortFunc(refs, func(a, b kube.Ref) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(refs)
+}
+
+// needsEnvironment reports whether some parameter may come from the workload's
+// environment: by its name, or by way of an authentication object.
+func needsEnvironment(list []v1alpha1.Trigger) bool {
+	return slices.ContainsFunc(list, func(t v1alpha1.Trigger) bool {
+		for k := range t.Metadata {
+			if strings.HasSuffix(k, "FromEnv") {
+				return true
+			}
+		}
+		return t.AuthenticationRef != nil
+	})
+}
+
+// podTemplate returns the pod template of a target, or nil when it has none.
+// Deployments and StatefulSets come from the cache, anything else is read.
+func (r *Reconciler) podTemplate(ctx context.Context, t kube.Target) (*corev1.PodSpec, error) {
+	at := client.ObjectKey{Namespace: t.Namespace, Name: t.Name}
+	var err error
+	var pod *corev1.PodSpec
+	switch {
+	case isDeployment(t):
+		d := new(appsv1.Deployment)
+		err = r.Client.Get(ctx, at, d)
+		pod = &d.Spec.Template.Spec
+	case isStatefulSet(t):
+		s := new(appsv1.StatefulSet)
+		err = r.Client.Get(ctx, at, s)
+		pod = &s.Spec.Template.Spec
+	default:
+		return r.customPodTemplate(ctx, t)
+	}
+	if err != nil {
+		return nil, targetError(t, err)
+	}
+	return pod, nil
+}
+
+// customPodTemplate reads spec.template.spec of any kind; nil when there is none
+// or weir may not read the kind, which then has an empty environment.
+func (r *Reconciler) customPodTemplate(ctx context.Context, t kube.Target) (*corev1.PodSpec, error) {
+	u := new(unstructured.Unstructured)
+	u.SetGroupVersionKind(t.Kind)
+	err := r.Live.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, u)
+	switch {
+	case apierrors.IsForbidden(err):
+		r.Log.Warn("cannot read the workload's environment; grant weir get on its kind", slog.Any("object", t))
+		return nil, nil
+	case err != nil:
+		return nil, targetError(t, err)
+	}
+	spec, found, err := unstructured.NestedMap(u.Object, "spec", "template", "spec")
+	if err != nil || !found {
+		return nil, nil //nolint:nilerr // something else is called spec.template there: no pod template
+	}
+	pod := new(corev1.PodSpec)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(spec, pod); err != nil {
+		return nil, nil //nolint:nilerr // as above
+	}
+	return pod, nil
+}
+
+// targetError tells a missing workload from one that cannot be read.
+func targetError(t kube.Target, err error) error {
+	if apierrors.IsNotFound(err) {
+		return problem("spec.scaleTargetRef: %v does not exist; create it, or correct the reference", t)
+	}
+	return fmt.Errorf("reading %v: %w", t, err)
+}
+
+func isDeployment(t kube.Target) bool {
+	return t.Kind == appsv1.SchemeGroupVersion.WithKind("Deployment")
+}
+
+func isStatefulSet(t kube.Target) bool {
+	return t.Kind == appsv1.SchemeGroupVersion.WithKind("StatefulSet")
+}
+
+// warn tells warnings when they changed, as one event.
+func (r *Reconciler) warn(so *v1alpha1.ScaledObject, st *object, list []triggers.Problem) {
+	lines := make([]string, len(list))
+	for i, w := range list {
+		lines[i] = w.String()
+	}
+	text := strings.Join(lines, "; ")
+	if text == st.warned {
+		return
+	}
+	st.warned = text
+	if text != "" {
+		r.event(so, corev1.EventTypeWarning, v1alpha1.EventScalerInfo, "checking", text)
+	}
+}
+
+// event emits an event. Notes are cut to what the API server takes.
+func (r *Reconciler) event(so *v1alpha1.ScaledObject, kind, reason, action, note string) {
+	const most = 1024
+	if len(note) > most {
+		note = strings.ToValidUTF8(note[:most-3], "") + "..."
+	}
+	r.Events.Eventf(so, nil, kind, reason, action, "%s", note)
+}

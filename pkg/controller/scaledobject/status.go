@@ -1,0 +1,310 @@
+package scaledobject
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/decide"
+	"github.com/weir-sh/weir/pkg/kube"
+	"github.com/weir-sh/weir/pkg/triggers"
+)
+
+// rewriteMessageAfter is how long the text of a failure stands while status and
+// reason do not change: a source that fails in changing ways must not cause a
+// write per attempt.
+const rewriteMessageAfter = time.Minute
+
+// draft is a status in the making.
+type draft struct {
+	*v1alpha1.ScaledObjectStatus
+
+	now        time.Time
+	generation int64
+	mayReword  bool // the texts of failures alone may be rewritten
+	reworded   bool // one was
+	stale      bool // one was not, as it was not yet allowed
+}
+
+// writeStatus writes the status if it differs from the one last written. Failure
+// is what kept this pass from being finished, or nil.
+func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject, st *object, d *decide.Decision, failure error) error {
+	old, now := st.written, r.Now()
+	next := &draft{old.DeepCopy(), now, so.Generation, now.Sub(st.messageAt) >= rewriteMessageAfter, false, false}
+	next.fill(so, st, d)
+	next.set(v1alpha1.ConditionActive, activeCondition(st, d))
+	next.set(v1alpha1.ConditionFallback, fallbackCondition(so, d))
+	next.set(v1alpha1.ConditionPaused, pausedCondition(so, st, old))
+	next.set(v1alpha1.ConditionReady, readyCondition(st, d, failure))
+	if err := r.hpaCondition(ctx, so, st, next); err != nil {
+		return err
+	}
+	next.lastActive(st, old)
+	if !equality.Semantic.DeepEqual(old, next.ScaledObjectStatus) {
+		err := kube.ApplyStatus(ctx, r.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindScaledObject), so, next.ScaledObjectStatus)
+		if apierrors.IsNotFound(err) {
+			return nil // deleted meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		st.written = next.ScaledObjectStatus
+		r.tellTransitions(so, old, st.written)
+	}
+	if next.reworded {
+		st.messageAt = now
+	}
+	st.rewordAt = time.Time{}
+	if next.stale {
+		st.rewordAt = st.messageAt.Add(rewriteMessageAfter)
+	}
+	return nil
+}
+
+// fill sets what follows from spec, plan and decision.
+func (s *draft) fill(so *v1alpha1.ScaledObject, st *object, d *decide.Decision) {
+	s.ObservedGeneration = so.Generation
+	types, auths := triggers.Types(so.Spec.Triggers), triggers.Authentications(so.Spec.Triggers)
+	s.TriggersTypes, s.AuthenticationsTypes = &types, &auths
+	s.PausedReplicaCount = nil
+	if st.paused || st.yielded {
+		s.HPAName = ""
+	}
+	if count, err := so.PausedReplicas(); err == nil && st.paused {
+		s.PausedReplicaCount = count
+	}
+	p := st.current.Load()
+	if p == nil {
+		return
+	}
+	s.HPAName, s.OriginalReplicaCount = p.hpaName, st.original
+	gvkr := gvkr(p.target)
+	s.ScaleTargetGVKR, s.ScaleTargetKind = &gvkr, gvkr.KindString()
+	s.ExternalMetricNames = make([]string, len(p.triggers))
+	for i, t := range p.triggers {
+		s.ExternalMetricNames[i] = t.MetricName
+	}
+	if d == nil {
+		return
+	}
+	s.TriggersActivity = make(map[string]v1alpha1.TriggerActivity, len(p.triggers))
+	for _, t := range d.Triggers[:len(p.triggers)] {
+		s.TriggersActivity[t.Name] = v1alpha1.TriggerActivity{IsActive: t.State == decide.Busy}
+	}
+}
+
+// gvkr is the kind of a workload as the status has it.
+func gvkr(t kube.Target) v1alpha1.GroupVersionKindResource {
+	return v1alpha1.GroupVersionKindResource{Group: t.Kind.Group, Version: t.Kind.Version, Kind: t.Kind.Kind, Resource: t.Resource.Resource}
+}
+
+// set puts a decided condition into the status; an empty one changes nothing.
+func (s *draft) set(t v1alpha1.ConditionType, c decide.Condition) {
+	if c.Status == "" {
+		return
+	}
+	const longest = 4096
+	if len(c.Message) > longest {
+		c.Message = strings.ToValidUTF8(c.Message[:longest-3], "") + "..."
+	}
+	at := metav1.NewTime(s.now.Truncate(time.Second))
+	next := v1alpha1.Condition{
+		Type: t, Status: metav1.ConditionStatus(c.Status), Reason: string(c.Reason), Message: c.Message,
+		LastTransitionTime: &at, ObservedGeneration: s.generation,
+	}
+	old := v1alpha1.FindCondition(s.Conditions, t)
+	reworded := (t == v1alpha1.ConditionReady || t == v1alpha1.ConditionHPAActive) && c.Status != decide.StatusTrue &&
+		old != nil && old.Status == next.Status && old.Reason == next.Reason &&
+		old.ObservedGeneration == next.ObservedGeneration && old.Message != next.Message
+	if reworded && !s.mayReword {
+		s.stale = true
+		return
+	}
+	s.reworded = s.reworded || reworded
+	v1alpha1.SetCondition(&s.Conditions, next)
+}
+
+// activeCondition tells whether there is work: unknown for an object that is not
+// in force, and left as it was while scaling is paused.
+func activeCondition(st *object, d *decide.Decision) decide.Condition {
+	switch {
+	case d != nil:
+		return d.Active
+	case st.complaint() != "":
+		return decide.Condition{Status: decide.StatusUnknown, Reason: v1alpha1.ReasonUnknownState, Message: "the object is not in force; see Ready"}
+	}
+	return decide.Condition{}
+}
+
+// fallbackCondition says of a fallback that is configured that it has no effect.
+func fallbackCondition(so *v1alpha1.ScaledObject, d *decide.Decision) decide.Condition {
+	switch {
+	case so.Spec.Fallback != nil:
+		return decide.Condition{
+			Status: decide.StatusFalse, Reason: v1alpha1.ReasonNoFallbackFound, Message: "spec.fallback " + triggers.FallbackNotSupported,
+		}
+	case d != nil:
+		return d.Fallback
+	}
+	return decide.Condition{}
+}
+
+// pausedCondition says what annotations pause. An object that never was paused
+// has the condition without a reason.
+func pausedCondition(so *v1alpha1.ScaledObject, st *object, old *v1alpha1.ScaledObjectStatus) decide.Condition {
+	c := decide.Decide(decide.Input{Paused: st.paused, PausedScaleIn: so.ScaleInPaused(), PausedScaleOut: so.ScaleOutPaused()}).Paused
+	if was := v1alpha1.FindCondition(old.Conditions, v1alpha1.ConditionPaused); c.Status == decide.StatusFalse && (was == nil || was.Reason == "") {
+		c.Reason, c.Message = "", ""
+	}
+	return c
+}
+
+// readyCondition is the worst of what is known. An empty one leaves Ready as it
+// is.
+func readyCondition(st *object, d *decide.Decision, failure error) decide.Condition {
+	bad := func(message string) decide.Condition {
+		return decide.Condition{Status: decide.StatusFalse, Reason: v1alpha1.ReasonScaledObjectCheckFailed, Message: message}
+	}
+	switch {
+	case st.complaint() != "":
+		return bad(st.complaint())
+	case apierrors.IsConflict(failure):
+		return decide.Condition{}
+	case d != nil && d.Ready.Reason == decide.ErrorGettingCurrentReplicas:
+		return d.Ready
+	case failure != nil:
+		return bad(Cause(failure))
+	case st.paused:
+		return decide.Condition{Status: decide.StatusTrue, Reason: v1alpha1.ReasonScaledObjectReady, Message: "the object is ready; scaling is paused by annotation"}
+	case d != nil:
+		return d.Ready
+	}
+	return decide.Condition{}
+}
+
+// hpaCondition repeats what the HPA says of itself. Without an HPA there is no
+// such condition.
+func (r *Reconciler) hpaCondition(ctx context.Context, so *v1alpha1.ScaledObject, st *object, next *draft) error {
+	p := st.current.Load()
+	if p == nil {
+		if st.paused || st.yielded {
+			next.Conditions = slices.DeleteFunc(next.Conditions, func(c v1alpha1.Condition) bool { return c.Type == v1alpha1.ConditionHPAActive })
+		}
+		return nil
+	}
+	h := new(autoscalingv2.HorizontalPodAutoscaler)
+	if err := r.Client.Get(ctx, client.ObjectKey{Namespace: so.Namespace, Name: p.hpaName}, h); err != nil {
+		// What was made just now is not in the cache yet.
+		if err = client.IgnoreNotFound(err); err != nil {
+			err = fmt.Errorf("reading HorizontalPodAutoscaler %q: %w", p.hpaName, err)
+		}
+		return err
+	}
+	c, ok := scalingActive(h)
+	if !ok {
+		return nil
+	}
+	out := decide.Condition{Status: decide.StatusTrue, Reason: v1alpha1.ReasonHPAActive, Message: "the HorizontalPodAutoscaler scales"}
+	switch {
+	case c.Status == corev1.ConditionTrue:
+	case c.Reason == v1alpha1.ReasonScalingDisabled:
+		out.Reason, out.Message = v1alpha1.ReasonScalingDisabled, "the HorizontalPodAutoscaler rests while the workload is at zero"
+	default:
+		reason := cmp.Or(c.Reason, v1alpha1.ReasonHPAMetricsUnavailable)
+		out = decide.Condition{Status: decide.StatusFalse, Reason: decide.ConditionReason(reason), Message: c.Message}
+	}
+	next.set(v1alpha1.ConditionHPAActive, out)
+	return nil
+}
+
+// lastActive puts the time into the status on transitions of Active only. It is
+// rounded up to the seconds that are stored: a cooldown must not begin earlier
+// after a restart.
+func (s *draft) lastActive(st *object, old *v1alpha1.ScaledObjectStatus) {
+	if st.lastActive.IsZero() {
+		return
+	}
+	was := v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionActive)
+	is := v1alpha1.ConditionStatus(s.Conditions, v1alpha1.ConditionActive)
+	if was != is || s.LastActiveTime == nil {
+		at := metav1.NewTime(st.lastActive.Add(time.Second - 1).Truncate(time.Second))
+		s.LastActiveTime = &at
+	}
+}
+
+// scalingActive returns the HPA's ScalingActive condition.
+func scalingActive(h *autoscalingv2.HorizontalPodAutoscaler) (autoscalingv2.HorizontalPodAutoscalerCondition, bool) {
+	for _, c := range h.Status.Conditions {
+		if c.Type == autoscalingv2.ScalingActive {
+			return c, true
+		}
+	}
+	return autoscalingv2.HorizontalPodAutoscalerCondition{}, false
+}
+
+// activity says which triggers have work.
+func activity(st *object, next *v1alpha1.ScaledObjectStatus, d *decide.Decision) {
+	p := st.current.Load()
+	active := map[string]v1alpha1.TriggerActivity{}
+	for _, t := range p.triggers {
+		active[t.MetricName] = v1alpha1.TriggerActivity{}
+	}
+	for _, name := range d.ActiveTriggers() {
+		if _, known := active[name]; known {
+			active[name] = v1alpha1.TriggerActivity{IsActive: true}
+		}
+	}
+	next.TriggersActivity = active
+}
+
+// lastActive puts the time into the status on transitions of Active only.
+func (r *Reconciler) lastActive(st *object, old, next *v1alpha1.ScaledObjectStatus) {
+	if st.lastActive.IsZero() {
+		return
+	}
+	was := v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionActive)
+	is := v1alpha1.ConditionStatus(next.Conditions, v1alpha1.ConditionActive)
+	if was != is || next.LastActiveTime == nil {
+		at := metav1.NewTime(st.lastActive.Truncate(time.Second))
+		next.LastActiveTime = &at
+	}
+}
+
+// tellTransitions logs and emits what became of Ready and Paused.
+func (r *Reconciler) tellTransitions(so *v1alpha1.ScaledObject, old, next *v1alpha1.ScaledObjectStatus) {
+	r.tellReady(so, v1alpha1.FindCondition(old.Conditions, v1alpha1.ConditionReady), v1alpha1.FindCondition(next.Conditions, v1alpha1.ConditionReady))
+	was, is := v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionPaused), v1alpha1.FindCondition(next.Conditions, v1alpha1.ConditionPaused)
+	switch {
+	case is == nil || is.Status == was:
+	case is.Status == metav1.ConditionTrue:
+		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectPaused, "pausing", is.Message)
+	case was == metav1.ConditionTrue:
+		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectUnpaused, "pausing", is.Message)
+	}
+}
+
+// tellReady tells when an object became ready, and what is wrong when that changed.
+func (r *Reconciler) tellReady(so *v1alpha1.ScaledObject, was, is *v1alpha1.Condition) {
+	object := slog.String("object", so.Namespace+"/"+so.Name)
+	switch {
+	case is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message:
+	case is.Reason == v1alpha1.ReasonScaledObjectCheckFailed:
+		r.Log.Warn("not ready", object, slog.String("problem", is.Message))
+		r.event(so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectCheckFailed, "checking", is.Message)
+	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != is.Status):
+		r.Log.Info("ready", object)
+		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectReady, "checking", is.Message)
+	}
+}
