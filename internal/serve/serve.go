@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/weir-sh/weir/pkg/controller/authentication"
 	"github.com/weir-sh/weir/pkg/controller/scaledjob"
 	"github.com/weir-sh/weir/pkg/controller/scaledobject"
 	"github.com/weir-sh/weir/pkg/engine"
@@ -131,7 +132,7 @@ func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.
 	err = errors.Join(
 		m.Add(leading{watches.Run}), m.Add(leading{eng.Run}),
 		m.Add(leading{leaderLabel(client, o, log)}),
-		reconciler.SetUp(ctx, m, o.concurrency), jobs.SetUp(m),
+		reconciler.SetUp(ctx, m, o.concurrency), jobs.SetUp(m), authentication.SetUp(m),
 	)
 	return reconciler, eng, err
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -30,21 +31,15 @@ func Apply(ctx context.Context, c client.Writer, kind schema.GroupVersionKind, o
 	return nil
 }
 
-// ApplyStatus writes the whole status of an object that exists, by server-side
-// apply. The error is a conflict when the object was made anew meanwhile.
-func ApplyStatus(ctx context.Context, c client.StatusClient, kind schema.GroupVersionKind, object client.Object, status any) error {
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(status)
-	if err != nil {
-		return fmt.Errorf("converting the status of %s %q: %w", kind.Kind, object.GetName(), err)
-	}
-	u := &unstructured.Unstructured{Object: map[string]any{"status": fields}}
-	u.SetGroupVersionKind(kind)
-	u.SetName(object.GetName())
-	u.SetNamespace(object.GetNamespace())
-	u.SetUID(object.GetUID())
-	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldManager), client.ForceOwnership)
-	if err != nil {
-		return fmt.Errorf("writing the status of %s %q: %w", kind.Kind, object.GetName(), err)
+// PatchStatus changes the status of an object from that of was to that of is: a
+// merge patch, which also removes what another controller wrote before weir and
+// no longer holds. Both are the object's type with nothing but name, namespace
+// and status, and is has its UID. It takes what the API server answers. The error
+// is a conflict, or not found, when the object was deleted or made anew.
+func PatchStatus(ctx context.Context, c client.StatusClient, was, is client.Object) error {
+	// The patch holds the UID, as only one side has it: a precondition.
+	if err := c.Status().Patch(ctx, is, client.MergeFrom(was), client.FieldOwner(FieldManager)); err != nil {
+		return fmt.Errorf("writing the status of %s %q: %w", reflect.TypeOf(was).Elem().Name(), was.GetName(), err)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -85,17 +86,21 @@ func TestApplyOwnsWhatItWritesAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestApplyStatusWritesTheWholeStatus(t *testing.T) {
+func TestPatchStatusWritesTheWholeStatus(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	so := &v1alpha1.ScaledObject{ObjectMeta: metav1.ObjectMeta{Name: "o", Namespace: "shop", UID: "1", Labels: map[string]string{"l": "1"}}}
 	c := builder(t).WithObjects(so).WithStatusSubresource(so).Build()
-	kind := v1alpha1.GroupVersion.WithKind(v1alpha1.KindScaledObject)
+	only := func(uid types.UID, status v1alpha1.ScaledObjectStatus) *v1alpha1.ScaledObject {
+		return &v1alpha1.ScaledObject{ObjectMeta: metav1.ObjectMeta{Name: "o", Namespace: "shop", UID: uid}, Status: status}
+	}
+	var was v1alpha1.ScaledObjectStatus
 	write := func(status v1alpha1.ScaledObjectStatus) v1alpha1.ScaledObject {
 		t.Helper()
-		if err := kube.ApplyStatus(ctx, c, kind, so, &status); err != nil {
+		if err := kube.PatchStatus(ctx, c, only("", was), only("1", status)); err != nil {
 			t.Fatal(err)
 		}
+		was = status
 		var got v1alpha1.ScaledObject
 		if err := c.Get(ctx, client.ObjectKeyFromObject(so), &got); err != nil {
 			t.Fatal(err)
@@ -118,7 +123,7 @@ func TestApplyingThatFails(t *testing.T) {
 		Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
 			return refuse
 		},
-		SubResourceApply: func(context.Context, client.Client, string, runtime.ApplyConfiguration, ...client.SubResourceApplyOption) error {
+		SubResourcePatch: func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
 			return refuse
 		},
 	}).Build()
@@ -127,7 +132,7 @@ func TestApplyingThatFails(t *testing.T) {
 	if err := kube.Apply(t.Context(), c, kind, so); text(err) != `applying ScaledObject "o": connection refused` || !errors.Is(err, refuse) {
 		t.Errorf("got %v", err)
 	}
-	if err := kube.ApplyStatus(t.Context(), c, kind, so, &so.Status); text(err) != `writing the status of ScaledObject "o": connection refused` || !errors.Is(err, refuse) {
+	if err := kube.PatchStatus(t.Context(), c, so, so.DeepCopy()); text(err) != `writing the status of ScaledObject "o": connection refused` || !errors.Is(err, refuse) {
 		t.Errorf("got %v", err)
 	}
 }

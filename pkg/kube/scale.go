@@ -52,19 +52,27 @@ func WithGetter(mapper meta.RESTMapper, scales scale.ScalesGetter) *Scales {
 	return &Scales{mapper, scales}
 }
 
-// Find returns the target that kind and name describe. The error says whether
-// the kind is unknown to the API server; it does not tell whether the object
-// exists.
+// Find returns the target that kind and name describe. The error is an
+// *UnknownKindError when the API server has no such kind. It does not tell
+// whether the object exists.
 func (s *Scales) Find(kind schema.GroupVersionKind, namespace, name string) (Target, error) {
 	mapping, err := s.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	switch {
 	case meta.IsNoMatchError(err):
-		return Target{}, fmt.Errorf("the API server knows no kind %q in %q; correct scaleTargetRef.apiVersion and kind, or install its CRD",
-			kind.Kind, kind.GroupVersion())
+		return Target{}, &UnknownKindError{kind}
 	case err != nil:
 		return Target{}, fmt.Errorf("looking up kind %q in %q: %w", kind.Kind, kind.GroupVersion(), err)
 	}
 	return Target{Kind: kind, Resource: mapping.Resource, Namespace: namespace, Name: name}, nil
+}
+
+// UnknownKindError says that the API server has no such kind.
+type UnknownKindError struct{ Kind schema.GroupVersionKind }
+
+// Error implements error.
+func (e *UnknownKindError) Error() string {
+	return fmt.Sprintf("the API server knows no kind %q in %q; correct scaleTargetRef.apiVersion and kind, or install its CRD",
+		e.Kind.Kind, e.Kind.GroupVersion())
 }
 
 // Get returns the scale of a target, live. The error is a *NoScaleError when the

@@ -85,5 +85,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, sj *v1alpha1.ScaledJob) er
 	if equality.Semantic.DeepEqual(&sj.Status, next) {
 		return nil
 	}
-	return kube.ApplyStatus(ctx, r.client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindScaledJob), sj, next)
+	name := metav1.ObjectMeta{Name: sj.Name, Namespace: sj.Namespace}
+	was := &v1alpha1.ScaledJob{ObjectMeta: name, Status: *sj.Status.DeepCopy()}
+	is := &v1alpha1.ScaledJob{ObjectMeta: name, Status: *next}
+	is.UID = sj.UID
+	return kube.PatchStatus(ctx, r.client, was, is)
 }

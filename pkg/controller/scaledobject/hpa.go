@@ -31,7 +31,7 @@ func desiredHPA(so *v1alpha1.ScaledObject, p *plan, version string) *autoscaling
 			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{
 				APIVersion: p.target.Kind.GroupVersion().String(), Kind: p.target.Kind.Kind, Name: p.target.Name,
 			},
-			MinReplicas: ptr.To(so.Spec.HPAMinReplicas()),
+			MinReplicas: new(so.Spec.HPAMinReplicas()),
 			MaxReplicas: so.Spec.MaxReplicas(),
 			Metrics:     hpaMetrics(so, p.triggers),
 			Behavior:    hpaBehavior(so),

@@ -30,18 +30,23 @@ func (r *Reconciler) applyHPA(ctx context.Context, so *v1alpha1.ScaledObject, st
 		st.applied = wanted
 		return nil
 	}
-	err = kube.Apply(ctx, r.Client, autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"), want)
-	if err == nil && have != nil && !equality.Semantic.DeepEqual(have.Spec, want.Spec) {
-		err = r.repairHPA(ctx, want)
-	}
-	switch {
-	case apierrors.IsInvalid(err):
-		return problem("the API server refuses the HorizontalPodAutoscaler: %v", err)
-	case err != nil:
+	if err := r.writeHPA(ctx, have, want); err != nil {
 		return err
 	}
 	st.applied = wanted
 	return nil
+}
+
+// writeHPA writes what is wanted; have is nil when there is no HPA yet.
+func (r *Reconciler) writeHPA(ctx context.Context, have, want *autoscalingv2.HorizontalPodAutoscaler) error {
+	err := kube.Apply(ctx, r.Client, autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"), want)
+	if err == nil && have != nil && !equality.Semantic.DeepEqual(have.Spec, want.Spec) {
+		err = r.repairHPA(ctx, want)
+	}
+	if apierrors.IsInvalid(err) {
+		return problem("the API server refuses the HorizontalPodAutoscaler: %v", err)
+	}
+	return err
 }
 
 // hpa returns the HPA of want's name, or nil. It is looked up once more on the

@@ -46,6 +46,10 @@ func (r *Reconciler) Metric(ctx context.Context, namespace, name, metric string)
 		age = p.interval
 	}
 	s := r.Engine.Fresh(ctx, t.Query, age)
+	if carried, ok := p.carried[t.MetricName]; ok && !s.OK {
+		carried.Err = s.Err
+		s = carried
+	}
 	switch {
 	case s.OK && r.Now().Sub(s.Measured) <= p.maxAge():
 		return Measured{s.Value, s.At}, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 	"github.com/weir-sh/weir/pkg/controller/scaledobject"
+	"github.com/weir-sh/weir/pkg/engine"
 )
 
 // quietQueue takes everything and does nothing.
@@ -65,4 +66,35 @@ func TestMetric(t *testing.T) {
 	if got, err := w.r.Metric(t.Context(), "ns", "a", "s0-fake-jobs"); err != nil || got.Value != 4.5 {
 		t.Errorf("while the source fails, the last good value is %v, %v", got, err)
 	}
+}
+
+func TestAChangedPasswordLeavesNoGapForTheHPA(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, deployment("web", 3), scaled("a", withAuth), authentication(), secret("pw", "one"))
+	w.engine.samples[w.query("jobs", "one")] = engine.Sample{OK: true, Value: 7, Work: 7, At: w.now, Measured: w.now}
+	w.pass("a")
+	value := func(want float64, wantErr string) {
+		t.Helper()
+		got, err := w.r.Metric(t.Context(), "ns", "a", "s0-fake-jobs")
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		equal(t, "value", got.Value, want)
+		equal(t, "error", text, wantErr)
+	}
+	for _, password := range []string{"two", "three"} { // the second before anything was measured with the first
+		if err := w.api.Update(t.Context(), secret("pw", password)); err != nil {
+			t.Fatal(err)
+		}
+		w.r.OnReference([]string{"ns/a"})
+		w.pass("a")
+		value(7, "")
+	}
+	w.engine.samples[w.query("jobs", "three")] = engine.Sample{OK: true, Value: 2, Work: 2, At: w.now, Measured: w.now}
+	value(2, "")
+	w.engine.samples[w.query("jobs", "three")] = engine.Sample{Err: errors.New("refused")}
+	value(7, "")
+	w.now = w.now.Add(91 * time.Second)
+	value(0, "no value of s0-fake-jobs that is newer than 1m30s: refused")
 }

@@ -65,7 +65,9 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 
 // enforce puts a plan in force whose HPA is in place.
 func (r *Reconciler) enforce(so *v1alpha1.ScaledObject, st *object, next *plan) {
-	before := st.current.Swap(next)
+	before := st.current.Load()
+	next.carry(before, r.Engine.Latest)
+	st.current.Store(next)
 	r.Engine.Set(owner(client.ObjectKeyFromObject(so)), next.uses(st.watching))
 	if st.retargeted(before, next) {
 		st.original = nil
@@ -135,10 +137,10 @@ func (r *Reconciler) target(so *v1alpha1.ScaledObject) (kube.Target, error) {
 		return kube.Target{}, problem("spec.scaleTargetRef: %v", err)
 	}
 	target, err := r.Scales.Find(kind, so.Namespace, so.Spec.ScaleTargetRef.Name)
-	if err != nil {
+	if _, unknown := errors.AsType[*kube.UnknownKindError](err); unknown {
 		return kube.Target{}, problem("spec.scaleTargetRef: %v", err)
 	}
-	return target, nil
+	return target, err
 }
 
 // triggers resolves credentials and parses the triggers. What they depend on is

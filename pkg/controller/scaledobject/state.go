@@ -18,6 +18,7 @@ import (
 	"github.com/weir-sh/weir/pkg/decide"
 	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/kube"
+	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/triggers"
 )
 
@@ -27,6 +28,31 @@ type plan struct {
 	triggers []triggers.Trigger
 	interval time.Duration
 	hpaName  string
+	// carried holds, by metric name, the last readings with the settings before
+	// (a password that has changed), for the HPA until there are new ones.
+	carried map[string]engine.Sample
+}
+
+// carry takes over the readings of the plan before for triggers that are
+// measured in another way now.
+func (p *plan) carry(before *plan, latest func(scalers.Query) engine.Sample) {
+	if before == nil {
+		return
+	}
+	p.carried = map[string]engine.Sample{}
+	for _, t := range p.triggers {
+		was, ok := before.metric(t.MetricName)
+		if !ok || was.Query == t.Query {
+			continue
+		}
+		s := latest(was.Query)
+		if !s.OK {
+			s = before.carried[t.MetricName]
+		}
+		if s.OK {
+			p.carried[t.MetricName] = s
+		}
+	}
 }
 
 // metric returns the trigger that a metric name belongs to; case does not count.

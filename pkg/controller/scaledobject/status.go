@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
@@ -38,6 +39,11 @@ type draft struct {
 	stale      bool // one was not, as it was not yet allowed
 }
 
+// only is so with nothing but its name and a status.
+func only(so *v1alpha1.ScaledObject, uid types.UID, status *v1alpha1.ScaledObjectStatus) *v1alpha1.ScaledObject {
+	return &v1alpha1.ScaledObject{ObjectMeta: metav1.ObjectMeta{Name: so.Name, Namespace: so.Namespace, UID: uid}, Status: *status.DeepCopy()}
+}
+
 // writeStatus writes the status if it differs from the one last written. Failure
 // is what kept this pass from being finished, or nil.
 func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject, st *object, d *decide.Decision, failure error) error {
@@ -53,7 +59,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject,
 	}
 	next.lastActive(st, old)
 	if !equality.Semantic.DeepEqual(old, next.ScaledObjectStatus) {
-		err := kube.ApplyStatus(ctx, r.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindScaledObject), so, next.ScaledObjectStatus)
+		err := kube.PatchStatus(ctx, r.Client, only(so, "", old), only(so, so.UID, next.ScaledObjectStatus))
 		if apierrors.IsNotFound(err) {
 			return nil // deleted meanwhile
 		}
@@ -125,15 +131,19 @@ func (s *draft) set(t v1alpha1.ConditionType, c decide.Condition) {
 		LastTransitionTime: &at, ObservedGeneration: s.generation,
 	}
 	old := v1alpha1.FindCondition(s.Conditions, t)
-	reworded := (t == v1alpha1.ConditionReady || t == v1alpha1.ConditionHPAActive) && c.Status != decide.StatusTrue &&
-		old != nil && old.Status == next.Status && old.Reason == next.Reason &&
-		old.ObservedGeneration == next.ObservedGeneration && old.Message != next.Message
+	tellsFailure := (t == v1alpha1.ConditionReady || t == v1alpha1.ConditionHPAActive) && c.Status != decide.StatusTrue
+	reworded := tellsFailure && old != nil && differsInMessage(*old, next)
 	if reworded && !s.mayReword {
 		s.stale = true
 		return
 	}
 	s.reworded = s.reworded || reworded
 	v1alpha1.SetCondition(&s.Conditions, next)
+}
+
+// differsInMessage reports whether two conditions differ in the message alone.
+func differsInMessage(a, b v1alpha1.Condition) bool {
+	return a.Status == b.Status && a.Reason == b.Reason && a.ObservedGeneration == b.ObservedGeneration && a.Message != b.Message
 }
 
 // activeCondition tells whether there is work: unknown for an object that is not
@@ -252,34 +262,6 @@ func scalingActive(h *autoscalingv2.HorizontalPodAutoscaler) (autoscalingv2.Hori
 		}
 	}
 	return autoscalingv2.HorizontalPodAutoscalerCondition{}, false
-}
-
-// activity says which triggers have work.
-func activity(st *object, next *v1alpha1.ScaledObjectStatus, d *decide.Decision) {
-	p := st.current.Load()
-	active := map[string]v1alpha1.TriggerActivity{}
-	for _, t := range p.triggers {
-		active[t.MetricName] = v1alpha1.TriggerActivity{}
-	}
-	for _, name := range d.ActiveTriggers() {
-		if _, known := active[name]; known {
-			active[name] = v1alpha1.TriggerActivity{IsActive: true}
-		}
-	}
-	next.TriggersActivity = active
-}
-
-// lastActive puts the time into the status on transitions of Active only.
-func (r *Reconciler) lastActive(st *object, old, next *v1alpha1.ScaledObjectStatus) {
-	if st.lastActive.IsZero() {
-		return
-	}
-	was := v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionActive)
-	is := v1alpha1.ConditionStatus(next.Conditions, v1alpha1.ConditionActive)
-	if was != is || next.LastActiveTime == nil {
-		at := metav1.NewTime(st.lastActive.Truncate(time.Second))
-		next.LastActiveTime = &at
-	}
 }
 
 // tellTransitions logs and emits what became of Ready and Paused.

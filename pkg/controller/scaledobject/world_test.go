@@ -174,11 +174,11 @@ func (w *world) recorded() interceptor.Funcs {
 			}
 			return c.Apply(ctx, o, opts...)
 		},
-		SubResourceApply: func(ctx context.Context, c client.Client, _ string, o runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
-			if err := w.call(true, "apply status of %s", describe(o)); err != nil {
+		SubResourcePatch: func(ctx context.Context, c client.Client, _ string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			if err := w.call(true, "apply status of %s %s", kindOf(o), o.GetName()); err != nil {
 				return err
 			}
-			return c.Status().Apply(ctx, o, opts...)
+			return c.Status().Patch(ctx, o, p, opts...)
 		},
 	}
 }
@@ -311,7 +311,7 @@ type fakeScales struct{ w *world }
 func (f fakeScales) Find(kind schema.GroupVersionKind, namespace, name string) (kube.Target, error) {
 	resources := map[string]string{"Deployment": "deployments", "StatefulSet": "statefulsets", "Rollout": "rollouts", "Secret": "secrets"}
 	if resources[kind.Kind] == "" {
-		return kube.Target{}, fmt.Errorf("the API server knows no kind %q in %q; correct scaleTargetRef.apiVersion and kind, or install its CRD", kind.Kind, kind.GroupVersion())
+		return kube.Target{}, &kube.UnknownKindError{Kind: kind}
 	}
 	return kube.Target{Kind: kind, Resource: kind.GroupVersion().WithResource(resources[kind.Kind]), Namespace: namespace, Name: name}, nil
 }
