@@ -46,12 +46,12 @@ func TestNamesAgree(t *testing.T) {
 	if !slices.ContainsFunc(role.Rules, func(r rbacv1.PolicyRule) bool { return slices.Equal(r.ResourceNames, []string{lease}) }) {
 		t.Errorf("nothing allows the Lease %q", lease)
 	}
-	source, err := os.ReadFile("../cmd/weir/serve.go")
+	source, err := os.ReadFile("../internal/serve/serve.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(source), `"`+lease+`"`) {
-		t.Errorf("cmd/weir has another Lease than %q", lease)
+		t.Errorf("internal/serve has another Lease than %q", lease)
 	}
 }
 

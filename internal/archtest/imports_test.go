@@ -32,6 +32,7 @@ func list(t *testing.T) map[string]pkg {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-deps", "-json=ImportPath,Imports,Standard", "./...")
 	cmd.Dir = root
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0") // as weir is built; with cgo, "C" is an import too
 	out, err := cmd.Output()
 	if err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
