@@ -39,6 +39,7 @@ func cacheOptions(namespaces []string) cache.Options {
 	o := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.ScaledObject{}:                 {Transform: stripScaledObject},
 			&appsv1.Deployment{}:                     {Transform: stripDeployment},
 			&appsv1.StatefulSet{}:                    {Transform: stripStatefulSet},
 			&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: stripHPA},
@@ -51,6 +52,15 @@ func cacheOptions(namespaces []string) cache.Options {
 		}
 	}
 	return o
+}
+
+// stripScaledObject drops what kubectl noted for itself: a copy of the object.
+func stripScaledObject(in any) (any, error) {
+	if so, ok := in.(*v1alpha1.ScaledObject); ok {
+		so.ManagedFields = nil
+		delete(so.Annotations, "kubectl.kubernetes.io/last-applied-configuration")
+	}
+	return in, nil
 }
 
 // stripDeployment keeps the replicas and the environment of the containers.

@@ -38,7 +38,8 @@ func TestAPoisonousQueryIsFoundAndMeasuredAlone(t *testing.T) {
 		{"without a kind", func() error { return errors.New("no such column") }, "no such column", [2]int{1, 1}},
 		{
 			"panic", func() error { panic("secret") },
-			"measuring one query: the scaler panicked; report it as a bug of the scaler, with the stack in Weir's log", [2]int{15, 50},
+			"measuring one query: the scaler panicked; report it as a bug of the scaler, with the stack in Weir's log",
+			[2]int{15, 50},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,9 +5,13 @@ import (
 )
 
 const (
-	// readLately is how long after a read by an HPA its query joins the batches
-	// that other reads cause: four of an HPA's usual periods.
+	// readLately is how long after a read by an HPA its query may join the batches
+	// that other reads cause, if it was read once only: four of an HPA's usual
+	// periods. Of one that was read more often the next read is foreseen.
 	readLately = time.Minute
+	// readSoon is how far ahead of its next read a query joins such a batch, and
+	// how old its reading is then at least.
+	readSoon = 5 * time.Second
 	// wakeGap is the least time between two measurements of one query that are
 	// caused by wakes, so that a busy key costs at most five per second.
 	wakeGap = 200 * time.Millisecond
@@ -94,7 +98,7 @@ func (p *picker) readers(now instant) {
 	}
 	kept, at := s.readers[:0], s.nextRead
 	for i, e := range s.readers {
-		if e.gone() || now-e.lastRead > readLately {
+		if e.gone() || now-e.lastRead > max(readLately, 2*e.readGap) {
 			e.clear(isReader)
 			if i < at {
 				s.nextRead--
@@ -112,11 +116,19 @@ func (p *picker) readers(now instant) {
 		if s.nextRead >= len(kept) {
 			s.nextRead = 0
 		}
-		if e := kept[s.nextRead]; e.quarantine == nil && !e.has(isInFlight) {
+		if e := kept[s.nextRead]; e.quarantine == nil && !e.has(isInFlight) && e.readNext(now) {
 			p.take(e)
 		}
 		s.nextRead++
 	}
+}
+
+// readNext reports whether an HPA is about to read e, and would want a newer
+// reading than there is. The source's mu is held.
+func (e *entry) readNext(now instant) bool {
+	since := now - e.lastRead
+	near := e.readGap == 0 || since >= e.readGap-readSoon && since <= e.readGap+readSoon
+	return near && now-e.tried >= readSoon
 }
 
 // queue takes what is due.

@@ -45,8 +45,8 @@ func (e *Engine) Latest(q scalers.Query) Sample {
 // present Fetch waiting for longer, nor while Run is not running.
 //
 // Where the source batches (MaxBatch is not 1), the same Fetch refreshes the
-// other queries that were read within the last minute, so that N HPAs cost at
-// most one batch per maxAge.
+// other queries that HPAs read, so far as the next reads of them are near: N HPAs
+// cost a batch per five seconds, and each query is measured about once per read.
 func (e *Engine) Fresh(ctx context.Context, q scalers.Query, maxAge time.Duration) Sample {
 	s, running := e.find(q)
 	if s == nil {
@@ -96,7 +96,7 @@ func (s *source) read(q scalers.Query, maxAge time.Duration) (Sample, <-chan str
 		return Sample{}, nil
 	}
 	now := s.now()
-	e.lastRead = now
+	e.noteRead(now)
 	if !e.has(isReader) {
 		e.set(isReader)
 		s.readers = append(s.readers, e)
@@ -115,6 +115,19 @@ func (s *source) read(q scalers.Query, maxAge time.Duration) (Sample, <-chan str
 		e.answered = make(chan struct{})
 	}
 	return s.sample(e), e.answered
+}
+
+// noteRead learns how often e is read. One late read does not count for much:
+// it would keep the next one from being foreseen.
+func (e *entry) noteRead(now instant) {
+	if e.lastRead != 0 {
+		gap := now - e.lastRead
+		if e.readGap != 0 && gap > e.readGap {
+			gap = e.readGap + (gap-e.readGap)/4
+		}
+		e.readGap = gap
+	}
+	e.lastRead = now
 }
 
 // slow reports whether waiting for the source is pointless. The caller holds

@@ -60,6 +60,7 @@ type entry struct {
 	tried    instant       // when it ended; zero before the first
 	wakeRun  instant       // when the newest attempt caused by a wake began
 	lastRead instant       // when an HPA read it
+	readGap  time.Duration // between its reads, see noteRead; zero before the second
 
 	measured instant // when value was confirmed; zero: there is none
 	at       time.Time

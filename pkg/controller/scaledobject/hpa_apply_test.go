@@ -42,17 +42,27 @@ func TestAnHPAThatIsNotOursIsNeverOverwritten(t *testing.T) {
 	}{
 		{"it scales our workload", hpa("mine", "web"), scaled("a"), nil, checkFailed + fmt.Sprintf(foreign, "mine")},
 		{"it has our name", hpa("keda-hpa-a", "other"), scaled("a"), nil, checkFailed + fmt.Sprintf(foreign, "keda-hpa-a")},
-		{"it may be taken, but its name is not given", hpa("mine", "web"), scaled("a", transfer), nil,
-			checkFailed + `HorizontalPodAutoscaler "mine" is to be taken over, but advanced.horizontalPodAutoscalerConfig.name is not its name; set it`},
+		{
+			"it may be taken, but its name is not given", hpa("mine", "web"), scaled("a", transfer), nil,
+			checkFailed + `HorizontalPodAutoscaler "mine" is to be taken over, but advanced.horizontalPodAutoscalerConfig.name is not its name; set it`,
+		},
 		{"it may be taken", hpa("mine", "web"), scaled("a", transfer, named), []string{"apply HorizontalPodAutoscaler mine", "patch HorizontalPodAutoscaler mine"}, ready},
-		{"it may be taken, but belongs to somebody", taken, scaled("a", transfer, named), nil,
-			checkFailed + `HorizontalPodAutoscaler "mine" belongs to Chief "c"; delete one of the two, or set another advanced.horizontalPodAutoscalerConfig.name`},
+		{
+			"it may be taken, but belongs to somebody", taken, scaled("a", transfer, named), nil,
+			checkFailed + `HorizontalPodAutoscaler "mine" belongs to Chief "c"; delete one of the two, or set another advanced.horizontalPodAutoscalerConfig.name`,
+		},
 		{"it is exempt from the check", exempt, scaled("a"), []string{"apply HorizontalPodAutoscaler keda-hpa-a"}, ready},
 		{"it is for another workload", hpa("mine", "other"), scaled("a"), []string{"apply HorizontalPodAutoscaler keda-hpa-a"}, ready},
-		{"it is ours, made by somebody else", ownedBy(hpa("keda-hpa-a", "web"), scaled("a")), scaled("a"),
-			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "patch HorizontalPodAutoscaler keda-hpa-a"}, ready},
-		{"it is left from an object of our name", ownedBy(hpa("keda-hpa-a", "web"), scaled("a", func(so *v1alpha1.ScaledObject) { so.UID = "old" })), scaled("a"),
-			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply HorizontalPodAutoscaler keda-hpa-a"}, ready},
+		{
+			"it is ours, made by somebody else", ownedBy(hpa("keda-hpa-a", "web"), scaled("a")), scaled("a"),
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "patch HorizontalPodAutoscaler keda-hpa-a"},
+			ready,
+		},
+		{
+			"it is left from an object of our name", ownedBy(hpa("keda-hpa-a", "web"), scaled("a", func(so *v1alpha1.ScaledObject) { so.UID = "old" })), scaled("a"),
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply HorizontalPodAutoscaler keda-hpa-a"},
+			ready,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -154,13 +154,15 @@ func TestDeletion(t *testing.T) {
 		{"lets the workload be", scaled("a"), "", 0, []string{"patch ScaledObject a"}, ""},
 		{
 			"restores the replicas after the HPA is gone", scaled("a", restoring), "", 0,
-			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 2", "patch ScaledObject a"}, "",
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 2", "patch ScaledObject a"},
+			"",
 		},
 		{"of a paused object needs no HPA", scaled("a", restoring, annotated(v1alpha1.AnnotationPaused, "")), "", 0, []string{"patch ScaledObject a"}, ""},
 		{"is tried again when the finalizer stays", scaled("a"), "patch", 2, []string{"patch ScaledObject a"}, ""},
 		{
 			"is tried again when the workload cannot be scaled", scaled("a", restoring), "scale", 3,
-			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 2", "patch ScaledObject a"}, "",
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 2", "patch ScaledObject a"},
+			"",
 		},
 		{
 			"gives up restoring after a minute", scaled("a", restoring), "scale", 100,

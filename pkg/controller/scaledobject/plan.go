@@ -72,9 +72,10 @@ func (r *Reconciler) enforce(so *v1alpha1.ScaledObject, st *object, next *plan) 
 	if st.retargeted(before, next) {
 		st.original = nil
 	}
-	if before == nil {
+	if before == nil && !slices.Equal(st.written.ExternalMetricNames, next.metricNames()) {
+		// Not after a restart: nothing has changed for the user then.
 		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScalersStarted, "measuring",
-			fmt.Sprintf("measuring %s every %s", metricNames(next), next.interval))
+			fmt.Sprintf("measuring %s every %s", strings.Join(next.metricNames(), ", "), next.interval))
 	}
 }
 
@@ -97,13 +98,13 @@ func collect(list []triggers.Problem, err error) ([]triggers.Problem, error) {
 	return list, err
 }
 
-// metricNames lists the metrics of a plan for people.
-func metricNames(p *plan) string {
+// metricNames returns the names of the metrics, in the order of the triggers.
+func (p *plan) metricNames() []string {
 	names := make([]string, len(p.triggers))
 	for i, t := range p.triggers {
 		names[i] = t.MetricName
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // claim adds the finalizer and the label that the HPA's selector uses.

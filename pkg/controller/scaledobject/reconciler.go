@@ -167,8 +167,10 @@ func (o *object) recheck(d *decide.Decision, now time.Time) time.Duration {
 	if o.gone != "" {
 		after = sooner(after, retryProblem)
 	}
-	if !o.rewordAt.IsZero() {
-		after = sooner(after, o.rewordAt.Sub(now))
+	for _, at := range []time.Time{o.rewordAt, o.hpaGrace} {
+		if !at.IsZero() {
+			after = sooner(after, at.Sub(now))
+		}
 	}
 	return after
 }

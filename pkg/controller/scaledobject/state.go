@@ -83,6 +83,8 @@ type object struct {
 	applied    uint64                       // sum of the labels and annotations the HPA was last given; zero: not known
 	problem    string                       // why the newest spec is not in force; empty when it is
 	retryAt    time.Time                    // when to look at a problem again
+	began      time.Time                    // when the object was first seen by this process
+	hpaGrace   time.Time                    // when to look again at an HPA that has not recovered; zero: it need not
 	gone       string                       // what is missing of the workload of the plan in force; empty when nothing is
 	warned     string                       // the warnings last told
 	paused     bool                         // by annotation: nothing is measured and the HPA is gone
@@ -107,7 +109,7 @@ const keptDecisions = 100
 // after a restart. An object that was active then counts as active until now:
 // its cooldown can only begin later than it would have, never earlier.
 func (o *object) begin(so *v1alpha1.ScaledObject, now time.Time) {
-	o.uid, o.seed, o.written = so.UID, maphash.MakeSeed(), so.Status.DeepCopy()
+	o.uid, o.seed, o.written, o.began = so.UID, maphash.MakeSeed(), so.Status.DeepCopy(), now
 	o.original = o.written.OriginalReplicaCount
 	o.dirty.Store(true)
 	if so.Status.LastActiveTime != nil {

@@ -98,16 +98,15 @@ func (s *draft) fill(so *v1alpha1.ScaledObject, st *object, d *decide.Decision) 
 	s.HPAName, s.OriginalReplicaCount = p.hpaName, st.original
 	gvkr := gvkr(p.target)
 	s.ScaleTargetGVKR, s.ScaleTargetKind = &gvkr, gvkr.KindString()
-	s.ExternalMetricNames = make([]string, len(p.triggers))
-	for i, t := range p.triggers {
-		s.ExternalMetricNames[i] = t.MetricName
-	}
+	s.ExternalMetricNames = p.metricNames()
 	if d == nil {
 		return
 	}
+	was := s.TriggersActivity
 	s.TriggersActivity = make(map[string]v1alpha1.TriggerActivity, len(p.triggers))
 	for _, t := range d.Triggers[:len(p.triggers)] {
-		s.TriggersActivity[t.Name] = v1alpha1.TriggerActivity{IsActive: t.State == decide.Busy}
+		unmeasured := t.State == decide.Unknown && t.Err == "" // as after a restart: what was said holds
+		s.TriggersActivity[t.Name] = v1alpha1.TriggerActivity{IsActive: t.State == decide.Busy || unmeasured && was[t.Name].IsActive}
 	}
 }
 
@@ -204,10 +203,26 @@ func readyCondition(st *object, d *decide.Decision, failure error) decide.Condit
 	return decide.Condition{}
 }
 
+// graceAfterStart is how long the HPA may go on saying that it has no metrics
+// after weir, which serves them, was away: a few of its usual periods.
+const graceAfterStart = time.Minute
+
+// ownFault reports whether the HPA fails since before weir began, and not long
+// after that: it is about to recover, and 10,000 objects need not say so.
+func (o *object) ownFault(c autoscalingv2.HorizontalPodAutoscalerCondition, now time.Time) bool {
+	until := o.began.Add(graceAfterStart)
+	if c.LastTransitionTime.IsZero() || c.LastTransitionTime.After(o.began) || !now.Before(until) {
+		return false
+	}
+	o.hpaGrace = until
+	return true
+}
+
 // hpaCondition repeats what the HPA says of itself. Without an HPA there is no
 // such condition.
 func (r *Reconciler) hpaCondition(ctx context.Context, so *v1alpha1.ScaledObject, st *object, next *draft) error {
 	p := st.current.Load()
+	st.hpaGrace = time.Time{}
 	if p == nil {
 		if st.paused || st.yielded {
 			next.Conditions = slices.DeleteFunc(next.Conditions, func(c v1alpha1.Condition) bool { return c.Type == v1alpha1.ConditionHPAActive })
@@ -231,6 +246,8 @@ func (r *Reconciler) hpaCondition(ctx context.Context, so *v1alpha1.ScaledObject
 	case c.Status == corev1.ConditionTrue:
 	case c.Reason == v1alpha1.ReasonScalingDisabled:
 		out.Reason, out.Message = v1alpha1.ReasonScalingDisabled, "the HorizontalPodAutoscaler rests while the workload is at zero"
+	case st.ownFault(c, r.Now()):
+		return nil
 	default:
 		reason := cmp.Or(c.Reason, v1alpha1.ReasonHPAMetricsUnavailable)
 		out = decide.Condition{Status: decide.StatusFalse, Reason: decide.ConditionReason(reason), Message: c.Message}

@@ -348,7 +348,7 @@ func (f fakeScales) Set(ctx context.Context, t kube.Target, was *autoscalingv1.S
 	if err != nil {
 		return fmt.Errorf("scaling %v to %d: %w", t, replicas, err)
 	}
-	f.w.scale(t.Kind.Kind, t.Name, replicas)
+	f.w.scale(t.Kind.Kind, t.Name, replicas) //nolint:contextcheck // it takes the test's own
 	return nil
 }
 
