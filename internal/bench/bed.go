@@ -97,26 +97,7 @@ func (b *bed) stop() error {
 
 // await asks until f succeeds.
 func (b *bed) await(ctx context.Context, what string, limit time.Duration, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		err := f(ctx)
-		if err == nil {
-			return nil
-		}
-		if b.weir != nil {
-			if ended := b.weir.Ended(); ended != nil {
-				return ended
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", what, err)
-		case <-b.cluster.Ended():
-			return fmt.Errorf("waiting for %s: the cluster has ended; before that: %w", what, err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	return b.weir.Await(ctx, limit, what, f)
 }
 
 // pause waits, or returns why not.

@@ -138,25 +138,10 @@ func (s *scene) stop() error {
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
 
-// wait asks until f succeeds.
+// wait says what it waits for and asks until f succeeds.
 func (s *scene) wait(ctx context.Context, what string, limit time.Duration, f func(context.Context) error) error {
 	s.log.say("waiting for %s", what)
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		err := f(ctx)
-		if err == nil {
-			return nil
-		}
-		if ended := s.weir.Ended(); ended != nil {
-			return ended
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", what, err)
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
+	return s.weir.Await(ctx, limit, what, f)
 }
 
 // progress prints what is going on, with the time since the start.

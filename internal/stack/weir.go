@@ -135,9 +135,10 @@ func done(c <-chan struct{}) bool {
 	}
 }
 
-// Ended says why weir is not running any more, with the end of its log, or nil.
+// Ended says why weir is not running any more, with the end of its log, or nil; a
+// nil Weir has never run.
 func (w *Weir) Ended() error {
-	if !done(w.ended) {
+	if w == nil || !done(w.ended) {
 		return nil
 	}
 	return fmt.Errorf("weir has ended (%v): %s", w.cmd.ProcessState, w.tail())
@@ -159,6 +160,27 @@ func (w *Weir) Ready(ctx context.Context, c *testcluster.Cluster) error {
 		return err
 	}
 	return c.Client().Discovery().RESTClient().Get().AbsPath("/apis/external.metrics.k8s.io/v1beta1").Do(ctx).Error()
+}
+
+// Await asks again and again until f succeeds; it gives up after limit, when ctx
+// ends, or when weir has. What completes the sentence "waiting for ...".
+func (w *Weir) Await(ctx context.Context, limit time.Duration, what string, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		if ended := w.Ended(); ended != nil {
+			return fmt.Errorf("waiting for %s: %w", what, ended)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", what, err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // Get decodes what weir serves under path, such as /debug/weir/sources, into v.

@@ -111,19 +111,7 @@ func run(m *testing.M) (code int, err error) {
 
 // serving waits until external metrics are served.
 func serving(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		err := weir.Ready(ctx, cluster)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for external metrics: %w", err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	return weir.Await(ctx, time.Minute, "external metrics", func(ctx context.Context) error { return weir.Ready(ctx, cluster) })
 }
 
 // broker returns the RabbitMQ server.
