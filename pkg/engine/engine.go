@@ -42,8 +42,7 @@ type Owner string
 
 // Use is one query an owner wants measured.
 type Use struct {
-	// Query is what to measure. Uses that cannot be measured by a source (the
-	// zero Query, cpu and memory) are ignored.
+	// Query is what to measure. A Use of the zero Query is ignored.
 	Query scalers.Query
 	// Interval is the longest time between two measurements. A query with
 	// several users takes the smallest. Zero or less means DefaultInterval.
@@ -200,7 +199,7 @@ func (e *Engine) ended() {
 func (e *Engine) Set(owner Owner, uses []Use) {
 	wanted := make(map[scalers.Query]Use, len(uses))
 	for _, u := range uses {
-		if d := u.Query.Source.Definition(); d == nil || d.Resource != "" {
+		if u.Query.Source.Definition() == nil {
 			continue
 		}
 		if u.Interval <= 0 {

@@ -226,13 +226,10 @@ func TestARotatedPasswordOpensTheNewSourceAndClosesTheOld(t *testing.T) {
 	})
 }
 
-func TestUsesThatCannotBeMeasuredAreIgnored(t *testing.T) {
+func TestTheZeroQueryIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := start(t, engine.Config{})
 		e.Set("o", []engine.Use{{}})
-		cpu := newUpstream(0, false)
-		cpu.def.Resource = "cpu"
-		e.Set("p", uses(time.Second, cpu.query(t, "a", "x")))
 		if n := len(e.Stats()); n != 0 {
 			t.Errorf("%d sources", n)
 		}

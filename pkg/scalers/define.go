@@ -58,10 +58,6 @@ type Definition struct {
 	Page     Page
 	Examples []Example
 
-	// Resource is "cpu" or "memory" for triggers that the HPA measures itself.
-	// Their parameters are parsed like any other's, but nothing can be opened.
-	Resource string
-
 	parse func(param.Values) (parsed, []param.Warning, error)
 	bound func(param.Values) []param.Info
 	open  func(context.Context, Env, any) (Conn, error)
