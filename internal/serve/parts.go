@@ -37,9 +37,8 @@ func newScheme() (*runtime.Scheme, error) {
 // cacheOptions keeps of each object only what is looked at.
 func cacheOptions(namespaces []string) cache.Options {
 	o := cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultTransform: strip,
 		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.ScaledObject{}:                 {Transform: stripScaledObject},
 			&appsv1.Deployment{}:                     {Transform: stripDeployment},
 			&appsv1.StatefulSet{}:                    {Transform: stripStatefulSet},
 			&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: stripHPA},
@@ -54,11 +53,14 @@ func cacheOptions(namespaces []string) cache.Options {
 	return o
 }
 
-// stripScaledObject drops what kubectl noted for itself: a copy of the object.
-func stripScaledObject(in any) (any, error) {
-	if so, ok := in.(*v1alpha1.ScaledObject); ok {
-		so.ManagedFields = nil
-		delete(so.Annotations, "kubectl.kubernetes.io/last-applied-configuration")
+// strip drops what is large and not looked at in any object. It is not given for
+// each kind of ours by name: the cache would then refuse to start before their
+// CRDs are served, as on the first installation.
+func strip(in any) (any, error) {
+	if o, ok := in.(metav1.Object); ok {
+		o.SetManagedFields(nil)
+		// A copy of the object, which kubectl keeps for itself.
+		delete(o.GetAnnotations(), "kubectl.kubernetes.io/last-applied-configuration")
 	}
 	return in, nil
 }

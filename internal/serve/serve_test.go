@@ -105,7 +105,7 @@ func TestTheCacheKeepsWhatIsLookedAt(t *testing.T) {
 	for _, strip := range []struct {
 		f func(any) (any, error)
 		o any
-	}{{stripDeployment, d}, {stripStatefulSet, s}, {stripHPA, h}, {stripScaledObject, so}} {
+	}{{stripDeployment, d}, {stripStatefulSet, s}, {stripHPA, h}, {strip, so}} {
 		if out, err := strip.f(strip.o); err != nil || out != strip.o {
 			t.Errorf("%T: %v", strip.o, err)
 		}

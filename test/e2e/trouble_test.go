@@ -184,7 +184,7 @@ spec:
   maxReplicas: 3
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]`, v)
 	apply(t, ns, redisObject, v)
-	condition(t, 20*time.Second, ns, "mine", v1alpha1.ConditionReady, "False", `HorizontalPodAutoscaler "theirs" scales the same workload`)
+	condition(t, 20*time.Second, ns, "mine", v1alpha1.ConditionReady, "False", `HorizontalPodAutoscaler "theirs" does not belong to this ScaledObject`)
 	if err := cluster.Client().AutoscalingV2().HorizontalPodAutoscalers(ns).Delete(t.Context(), "theirs", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
