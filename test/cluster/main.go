@@ -41,6 +41,9 @@ func main() {
 	// A reader of our output that went away is no reason to leave files behind.
 	// Caught, not ignored: pods would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	context.AfterFunc(ctx, func() { time.AfterFunc(stopBudget, giveUp) })
 	err = run(ctx, cfg, os.Stdout)
 	stop()
