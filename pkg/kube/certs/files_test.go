@@ -58,6 +58,7 @@ func TestFilesAreFollowedWhenTheyChange(t *testing.T) {
 		write(t, dir, first, "tls.crt", "tls.key", "ca.crt")
 		<-changes
 		verify(t, f, source.CABundle())
+		synctest.Wait() // the change is told before it is logged
 		log.take()
 
 		second, source := newSource(t)
