@@ -52,7 +52,7 @@ type fetched struct {
 func newUpstream(maxBatch int, watches bool) *upstream {
 	u := &upstream{values: map[string]scalers.Reading{}}
 	u.def = scalers.Define(scalers.Spec[place, thing]{
-		Type: "fake", Summary: "Scales on nothing.", Unit: "things", MaxBatch: maxBatch, Watches: watches,
+		Type: "fake", Summary: "Scales on nothing.", Unit: "things", MaxBatch: maxBatch, PerQuery: maxBatch == 1, Watches: watches,
 		Settings: func(s *place, p *param.Set) {
 			p.String(&s.addr, "addr", "Address.")
 			p.Secret(&s.password, "password", "Password.", param.From(param.Auth))

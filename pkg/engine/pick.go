@@ -93,7 +93,7 @@ func (p *picker) urgent() {
 // readers fills what room is left with queries that HPAs read, in turn.
 func (p *picker) readers(now instant) {
 	s := p.s
-	if s.key.Definition().MaxBatch == 1 {
+	if s.key.Definition().PerQuery {
 		return
 	}
 	kept, at := s.readers[:0], s.nextRead

@@ -10,7 +10,7 @@ import (
 // Sample is what the engine knows of a query. The zero Sample knows nothing.
 type Sample struct {
 	// OK says that there is a good value, maybe an old one: Value, Work,
-	// Activity, At and Measured are valid.
+	// Activity, Metrics, At and Measured are valid.
 	OK bool
 	// Value is in the scaler's Unit; finite, >= 0.
 	Value float64
@@ -18,6 +18,9 @@ type Sample struct {
 	Work float64
 	// Activity overrides that comparison.
 	Activity scalers.Activity
+	// Metrics are what the upstream named itself, sorted by name; nil for scalers
+	// that measure one value. Read only.
+	Metrics []scalers.Metric
 	// At is when the upstream says the value was true.
 	At time.Time
 	// Measured is when the upstream last gave it. Judge staleness by this: At may
@@ -44,7 +47,7 @@ func (e *Engine) Latest(q scalers.Query) Sample {
 // all while the source is failing, is usually slower than that, or has kept its
 // present Fetch waiting for longer, nor while Run is not running.
 //
-// Where the source batches (MaxBatch is not 1), the same Fetch refreshes the
+// Where the source batches (not PerQuery), the same Fetch refreshes the
 // other queries that HPAs read, so far as the next reads of them are near: N HPAs
 // cost a batch per five seconds, and each query is measured about once per read.
 func (e *Engine) Fresh(ctx context.Context, q scalers.Query, maxAge time.Duration) Sample {
@@ -148,7 +151,7 @@ func (s *source) poke(q scalers.Query) {
 // sample copies what is stored. The caller holds s.mu.
 func (s *source) sample(e *entry) Sample {
 	out := Sample{
-		OK: e.measured != 0, Value: e.value, Work: e.work, Activity: e.activity,
+		OK: e.measured != 0, Value: e.value, Work: e.work, Activity: e.activity, Metrics: e.metrics,
 		At: e.at, Measured: s.engine.clock.time(e.measured),
 		Err: e.err, ErrSince: s.engine.clock.time(e.errSince),
 	}

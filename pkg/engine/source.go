@@ -67,6 +67,7 @@ type entry struct {
 	value    float64
 	work     float64
 	activity scalers.Activity
+	metrics  []scalers.Metric
 	err      error
 	errSince instant
 

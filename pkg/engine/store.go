@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/weir-sh/weir/pkg/scalers"
@@ -67,7 +68,7 @@ func (s *source) store(e *entry, r *scalers.Reading, at time.Time, now instant) 
 		return
 	}
 	value, work := max(r.Value, 0), max(r.Value, r.Work, 0)
-	if !finite(r.Value) || !finite(r.Work) {
+	if !finite(r.Value) || !finite(r.Work) || slices.ContainsFunc(r.Metrics, odd) {
 		s.storeError(e, &scalers.Error{
 			Kind: scalers.BadAnswer, Op: "reading the answer",
 			Err: errNotFinite, Hint: "make the upstream answer with a finite number",
@@ -83,7 +84,7 @@ func (s *source) store(e *entry, r *scalers.Reading, at time.Time, now instant) 
 	if !r.At.IsZero() {
 		at = r.At
 	}
-	e.value, e.work, e.activity, e.at, e.measured = value, work, r.Activity, at, now
+	e.value, e.work, e.activity, e.metrics, e.at, e.measured = value, work, r.Activity, r.Metrics, at, now
 }
 
 // believes counts a doubtful zero and reports whether it can be taken for one:
@@ -109,6 +110,9 @@ func (s *source) storeError(e *entry, err error, now instant) {
 	s.count.queryErrors++
 	s.answer(e)
 }
+
+// odd reports whether a number of m is not finite.
+func odd(m scalers.Metric) bool { return !finite(m.Value) || !finite(m.Target) }
 
 func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"math"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,7 +67,7 @@ func TestADoubtfulZeroIsPublishedOnlyAfterConfirmation(t *testing.T) {
 				for i, s := range tt.steps {
 					u.reads("x", s.read)
 					e.Set("o", uses(time.Hour-time.Duration(i), q))
-					if i == 0 || i > 0 && tt.steps[i-1].read != s.read {
+					if i == 0 || i > 0 && !reflect.DeepEqual(tt.steps[i-1].read, s.read) {
 						e.Poke(q)
 					}
 					time.Sleep(s.sleep)

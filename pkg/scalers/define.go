@@ -34,14 +34,18 @@ type Spec[S, Q comparable] struct {
 	MetricName func(S, Q) string
 
 	// Open connects. It returns soon after ctx ends; the source lives on after
-	// that.
+	// that. It is nil if, and only if, Q is Resource.
 	Open func(context.Context, Env, S) (Source[Q], error)
-	// MaxBatch is the most queries one Fetch takes; zero means no limit. One
-	// says that the upstream has no batch call: reads of the HPA then refresh
-	// only what they ask for.
+	// MaxBatch is the most queries one Fetch takes; zero means no limit.
 	MaxBatch int
+	// PerQuery says that the upstream has no batch call: every query costs it a
+	// request, or money. Reads of the HPA then refresh only what they ask for.
+	PerQuery bool
 	// Watches says that the source implements Watcher.
 	Watches bool
+	// NamesMetrics says that the upstream names its metrics and their targets:
+	// readings then have Metrics, and MetricName only names the trigger.
+	NamesMetrics bool
 
 	Page     Page
 	Examples []Example
@@ -52,11 +56,14 @@ type Spec[S, Q comparable] struct {
 type Definition struct {
 	Type, Summary, Unit string
 
-	Params   []param.Info // in the order they are bound
-	MaxBatch int          // the most queries one Fetch takes; zero means no limit
-	Watches  bool         // sources can signal changes
-	Page     Page
-	Examples []Example
+	Params       []param.Info // in the order they are bound
+	MaxBatch     int          // the most queries one Fetch takes; zero means no limit
+	PerQuery     bool         // every query costs the upstream a request
+	Watches      bool         // sources can signal changes
+	NamesMetrics bool         // readings have Metrics
+	ReadByHPA    bool         // the query is a Resource, and nothing is measured
+	Page         Page
+	Examples     []Example
 
 	parse func(param.Values) (parsed, []param.Warning, error)
 	bound func(param.Values) []param.Info
@@ -78,9 +85,11 @@ func Define[S, Q comparable](s Spec[S, Q]) *Definition {
 	bind := func(st *S, q *Q, th *Thresholds) func(*param.Set) {
 		return func(p *param.Set) { s.bind(st, q, th, p) }
 	}
+	_, resource := any(*new(Q)).(Resource)
 	return &Definition{
-		Type: s.Type, Summary: s.Summary, Unit: s.Unit, Page: s.Page, Examples: s.Examples,
-		MaxBatch: s.MaxBatch, Watches: s.Watches,
+		ReadByHPA: resource,
+		Type:      s.Type, Summary: s.Summary, Unit: s.Unit, Page: s.Page, Examples: s.Examples,
+		MaxBatch: s.MaxBatch, PerQuery: s.PerQuery, Watches: s.Watches, NamesMetrics: s.NamesMetrics,
 		Params: param.Describe(bind(new(S), new(Q), new(Thresholds))),
 		parse: func(v param.Values) (parsed, []param.Warning, error) {
 			st, q, th := new(S), new(Q), new(Thresholds)
@@ -103,7 +112,8 @@ func Define[S, Q comparable](s Spec[S, Q]) *Definition {
 
 // check panics when the Spec is malformed.
 func (s *Spec[S, Q]) check() {
-	if s.Type == "" || s.Summary == "" || s.Unit == "" || s.Open == nil || s.MetricName == nil {
+	_, resource := any(*new(Q)).(Resource)
+	if s.Type == "" || s.Summary == "" || s.Unit == "" || s.MetricName == nil || resource != (s.Open == nil) {
 		panic(fmt.Sprintf("scalers: incomplete Spec %q", s.Type))
 	}
 	if t := s.Target; t.Param != "" && (t.Activation == "" || t.Default <= 0) {
@@ -118,14 +128,18 @@ func (s *Spec[S, Q]) check() {
 
 // open connects and checks that the source is what the Spec says.
 func (s *Spec[S, Q]) open(ctx context.Context, env Env, settings S) (Conn, error) {
-	src, err := s.Open(ctx, env, settings)
+	if s.Open == nil {
+		return nil, fmt.Errorf("opening %s: the HPA reads this metric itself", s.Type)
+	}
+	hide := secretsOf(settings)
+	src, err := s.Open(ctx, env.complete(), settings)
 	if err != nil {
-		return nil, err
+		return nil, hide.redact(err)
 	}
 	if _, ok := src.(Watcher[Q]); s.Watches && !ok {
 		return nil, errors.Join(fmt.Errorf("opening %s: its Spec says Watches, but %T has no Watch", s.Type, src), src.Close())
 	}
-	return erased[Q]{src}, nil
+	return erased[Q]{src, hide}, nil
 }
 
 // bind runs all of the Spec's bindings.

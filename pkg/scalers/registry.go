@@ -3,7 +3,6 @@ package scalers
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/weir-sh/weir/pkg/scalers/param"
 )
@@ -31,13 +30,16 @@ func NewRegistry(defs ...*Definition) (*Registry, error) {
 // Types returns the types, sorted.
 func (r *Registry) Types() []string { return slices.Clone(r.types) }
 
-// Find returns the definition of a type. The error says what is known instead.
+// Find returns the definition of a type. The error says what to write instead.
 func (r *Registry) Find(typ string) (*Definition, error) {
 	if d := r.byType[typ]; d != nil {
 		return d, nil
 	}
+	if slices.Contains(later(), typ) {
+		return nil, fmt.Errorf("trigger type %q is not supported by this version; measure it with type external, prometheus or metrics-api until it is", typ)
+	}
 	if near := param.Closest(typ, r.types); near != "" {
 		return nil, fmt.Errorf("trigger type %q is not known; did you mean %q?", typ, near)
 	}
-	return nil, fmt.Errorf("trigger type %q is not supported by this version; known types are %s", typ, strings.Join(r.types, ", "))
+	return nil, fmt.Errorf("trigger type %q is not known; weir scalers lists those that are", typ)
 }

@@ -18,9 +18,13 @@ package scalers
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
+
+	"github.com/weir-sh/weir/pkg/scalers/param"
 )
 
 // Source is an open connection to one upstream under one identity.
@@ -72,8 +76,26 @@ type Reading struct {
 	// FalseZero marks a zero that the upstream may also answer while it cannot
 	// tell. The engine takes it for a zero only after asking again.
 	FalseZero bool
+	// Metrics are what the HPA gets instead of Value, where the upstream names
+	// its metrics (Spec.NamesMetrics). Sorted by name; names are unique.
+	Metrics []Metric
 	// Err says why there is no value. The other fields are ignored then.
 	Err error
+}
+
+// Metric is a number that the upstream named itself.
+type Metric struct {
+	Name   string  // as the upstream says it, without the prefix of the trigger
+	Target float64 // the work one replica should carry, in the unit of Value
+	Value  float64 // finite and >= 0
+}
+
+// Resource is a metric of the workload's pods which the HPA reads itself, such
+// as CPU. A scaler whose query is a Resource has no Open and is never measured.
+type Resource struct {
+	Name      string // as Kubernetes calls it: "cpu" or "memory"
+	Container string // the container that counts; empty means all of the pod
+	Target    string // percent of the request for metric type Utilization, else a quantity per pod
 }
 
 // Activity overrides the 0 <-> 1 decision for upstreams whose value alone does
@@ -91,14 +113,47 @@ const (
 // Env is what a source may use of the process. Nothing else is ambient: no
 // environment variables, no package state.
 type Env struct {
-	// Log is never nil when the engine calls.
+	// Log is for what the owner of the process should know. Open gets a logger
+	// that discards when it is nil.
 	Log *slog.Logger
-	// HTTP has proxy, timeout and limits set up. Never nil when the engine
-	// calls; sources with TLS settings of their own derive a client from it.
+	// HTTP has proxy, timeout and limits set up; sources with TLS settings of
+	// their own derive a client from it. Open gets a plain one when it is nil.
 	HTTP *http.Client
 	// ClientName tells the upstream who is connecting, where it has a place for
 	// that; such as "weir".
 	ClientName string
+	// Dial opens connections of protocols other than HTTP. It refuses addresses
+	// that no trigger may reach. Open gets net.Dialer's when it is nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// RootCAs are the authorities to trust; nil means the system's. It is shared:
+	// clone it before adding to it.
+	RootCAs *x509.CertPool
+	// Cluster answers what scalers ask of Kubernetes; nil where there is no
+	// cluster, as on the command line.
+	Cluster Cluster
+}
+
+// complete fills in what is nil.
+func (e Env) complete() Env {
+	if e.Log == nil {
+		e.Log = slog.New(slog.DiscardHandler)
+	}
+	if e.HTTP == nil {
+		e.HTTP = &http.Client{}
+	}
+	if e.Dial == nil {
+		e.Dial = new(net.Dialer).DialContext
+	}
+	return e
+}
+
+// Cluster is the Kubernetes cluster that the workloads are in. Answers come from
+// memory that is kept up to date.
+type Cluster interface {
+	// CountPods returns how many pods of a namespace match a label selector and
+	// have not ended, and on how many nodes they are; pods without a node count on
+	// none. Selector is in the syntax of kubectl.
+	CountPods(ctx context.Context, namespace, selector string) (pods, nodes int, err error)
 }
 
 // Target names the two numbers of a simple trigger. They belong to the trigger,
@@ -126,6 +181,14 @@ type Example struct {
 	Title    string            // "Minimal", "Production"
 	Metadata map[string]string // trigger metadata
 	Auth     map[string]string // authentication parameters, with placeholder values
+	Identity string            // provider of the pod identity; empty means none
+	// MetricType is the trigger's; empty means the default.
+	MetricType string
+}
+
+// Values returns the example as a trigger's values.
+func (e Example) Values() param.Values {
+	return param.Values{Metadata: e.Metadata, Auth: e.Auth, Identity: param.Identity{Provider: e.Identity}, MetricType: e.MetricType}
 }
 
 // Page is what a scaler's reference page says beyond its parameters. All fields

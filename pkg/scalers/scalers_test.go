@@ -48,7 +48,7 @@ func spec() scalers.Spec[server, list] {
 		},
 		MetricName: func(_ server, q list) string { return "fake-" + q.name },
 		Open: func(context.Context, scalers.Env, server) (scalers.Source[list], error) {
-			return scalers.Each(func(_ context.Context, q list) scalers.Reading {
+			return scalers.Each(4, func(_ context.Context, q list) scalers.Reading {
 				return scalers.Reading{Value: float64(len(q.name))}
 			}, nil), nil
 		},
@@ -248,7 +248,8 @@ func TestRegistry(t *testing.T) {
 		"fake":    "<nil>",
 		"Fake":    `trigger type "Fake" is not known; did you mean "fake"?`,
 		"anoter":  `trigger type "anoter" is not known; did you mean "another"?`,
-		"mongodb": `trigger type "mongodb" is not supported by this version; known types are another, fake`,
+		"mongodb": `trigger type "mongodb" is not supported by this version; measure it with type external, prometheus or metrics-api until it is`,
+		"zebra":   `trigger type "zebra" is not known; weir scalers lists those that are`,
 	} {
 		d, err := r.Find(typ)
 		if fmt.Sprint(err) != want || err == nil && d.Type != typ {

@@ -51,6 +51,13 @@ func (k SourceKey) Type() string {
 // that differ only in their secrets look the same; use == to tell them apart.
 func (k SourceKey) String() string { return k.Type() + show(k.settings) }
 
+// Resource returns what the HPA is to read itself; ok is false when the query is
+// to be measured.
+func (q Query) Resource() (r Resource, ok bool) {
+	r, ok = q.what.(Resource)
+	return r, ok
+}
+
 // String describes the query for people, like SourceKey.String.
 func (q Query) String() string { return q.Source.String() + show(q.what) }
 
@@ -92,7 +99,10 @@ type Conn interface {
 }
 
 // erased makes a Conn of a Source.
-type erased[Q comparable] struct{ src Source[Q] }
+type erased[Q comparable] struct {
+	src  Source[Q]
+	hide secrets // of the source's settings
+}
 
 // Fetch implements Conn.
 func (e erased[Q]) Fetch(ctx context.Context, queries []Query) ([]Reading, error) {
@@ -102,10 +112,13 @@ func (e erased[Q]) Fetch(ctx context.Context, queries []Query) ([]Reading, error
 	}
 	readings, err := e.src.Fetch(ctx, narrow)
 	if err != nil {
-		return nil, err
+		return nil, e.hide.redact(err)
 	}
 	if len(readings) != len(queries) {
 		return nil, fmt.Errorf("the source returned %d readings for %d queries", len(readings), len(queries))
+	}
+	for i := range readings {
+		readings[i].Err = e.hide.redact(readings[i].Err)
 	}
 	return readings, nil
 }
@@ -124,15 +137,15 @@ func (e erased[Q]) Watch(ctx context.Context, queries []Query, ready func(), wak
 	for i, q := range narrow {
 		wide[q] = queries[i]
 	}
-	return w.Watch(ctx, narrow, ready, func(q Q) {
+	return e.hide.redact(w.Watch(ctx, narrow, ready, func(q Q) {
 		if back, ok := wide[q]; ok {
 			wake(back)
 		}
-	})
+	}))
 }
 
 // Close implements Conn.
-func (e erased[Q]) Close() error { return e.src.Close() }
+func (e erased[Q]) Close() error { return e.hide.redact(e.src.Close()) }
 
 // narrowed gives the queries their type back.
 func narrowed[Q comparable](in []Query) ([]Q, error) {
@@ -145,37 +158,4 @@ func narrowed[Q comparable](in []Query) ([]Q, error) {
 		out[i] = what
 	}
 	return out, nil
-}
-
-// Each makes a Source of a function that measures one query, for upstreams that
-// have no batch call. The function is called for one query after the other, so
-// such a scaler sets Spec.MaxBatch to 1: more queries would share one deadline,
-// and the last of many would miss it. Stop may be nil.
-func Each[Q comparable](measure func(context.Context, Q) Reading, stop func() error) Source[Q] {
-	return each[Q]{measure, stop}
-}
-
-type each[Q comparable] struct {
-	measure func(context.Context, Q) Reading
-	stop    func() error
-}
-
-// Fetch implements Source.
-func (e each[Q]) Fetch(ctx context.Context, queries []Q) ([]Reading, error) {
-	out := make([]Reading, len(queries))
-	for i, q := range queries {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		out[i] = e.measure(ctx, q)
-	}
-	return out, ctx.Err()
-}
-
-// Close implements Source.
-func (e each[Q]) Close() error {
-	if e.stop == nil {
-		return nil
-	}
-	return e.stop()
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -71,19 +74,65 @@ func TestEachMeasuresInOrder(t *testing.T) {
 		t.Errorf("Close without a function: %v", err)
 	}
 	failed := errors.New("stopped badly")
-	src := scalers.Each(func(context.Context, list) scalers.Reading { return scalers.Reading{} }, func() error { return failed })
+	src := scalers.Each(1, func(context.Context, list) scalers.Reading { return scalers.Reading{} }, func() error { return failed })
 	if err := src.Close(); !errors.Is(err, failed) {
 		t.Errorf("Close: %v", err)
 	}
 }
 
-func TestEachStopsWhenItsContextEndsMidway(t *testing.T) {
+func TestEachKeepsWhatItReachedWhenItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	calls := 0
-	src := scalers.Each(func(context.Context, int) scalers.Reading { calls++; cancel(); return scalers.Reading{} }, nil)
-	if _, err := src.Fetch(ctx, []int{1, 2, 3}); !errors.Is(err, context.Canceled) || calls != 1 {
-		t.Errorf("got %v after %d calls", err, calls)
+	src := scalers.Each(1, func(_ context.Context, q int) scalers.Reading {
+		cancel()
+		return scalers.Reading{Value: float64(q)}
+	}, nil)
+	got, err := src.Fetch(ctx, []int{1, 2, 3})
+	if err != nil || got[0].Value != 1 || got[0].Err != nil {
+		t.Fatalf("got %+v, %v", got, err)
 	}
+	for _, r := range got[1:] {
+		if scalers.KindOf(r.Err) != scalers.Unreachable || r.Err.Error() != "measuring: the time was up before its turn" {
+			t.Errorf("what was not reached: %v", r.Err)
+		}
+	}
+	if _, err := src.Fetch(ctx, []int{1}); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestEachContainsPanics(t *testing.T) {
+	src := scalers.Each(2, func(_ context.Context, q int) scalers.Reading {
+		if q == 2 {
+			panic("a secret")
+		}
+		return scalers.Reading{Value: float64(q)}
+	}, nil)
+	got, err := src.Fetch(t.Context(), []int{1, 2, 3})
+	if err != nil || got[0].Value != 1 || got[2].Value != 3 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if want := "measuring: the scaler panicked with a string; report it as a bug of the scaler"; got[1].Err == nil || got[1].Err.Error() != want {
+		t.Errorf("got %v, want %s", got[1].Err, want)
+	}
+}
+
+func TestEachRunsNoMoreThanItMayAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running, most atomic.Int64
+		src := scalers.Each(3, func(context.Context, int) scalers.Reading {
+			most.Store(max(most.Load(), running.Add(1)))
+			time.Sleep(time.Second)
+			running.Add(-1)
+			return scalers.Reading{}
+		}, nil)
+		began := time.Now()
+		if _, err := src.Fetch(t.Context(), make([]int, 10)); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 4*time.Second || most.Load() != 3 {
+			t.Errorf("10 calls of a second, 3 at a time, took %v with %d at a time", took, most.Load())
+		}
+	})
 }
 
 func TestFetchRefusesWrongAnswers(t *testing.T) {

@@ -22,6 +22,18 @@ func (s *Set) String(dst *string, name, doc string, opts ...Option) {
 	})
 }
 
+// Text binds a string that may span lines, such as a query in the upstream's own
+// language. Other control characters are refused.
+func (s *Set) Text(dst *string, name, doc string, opts ...Option) {
+	s.bind(Info{Name: name, Doc: doc, Kind: KindString, Default: *dst}, opts, func(v string) string {
+		if strings.ContainsFunc(v, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r) }) {
+			return "must not contain control characters other than tabs and line breaks"
+		}
+		*dst = v
+		return ""
+	})
+}
+
 // Int binds a whole number within [lo, hi], written as in JSON.
 func (s *Set) Int(dst *int64, lo, hi int64, name, doc string, opts ...Option) {
 	def := strconv.FormatInt(*dst, 10)

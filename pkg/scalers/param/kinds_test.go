@@ -292,3 +292,15 @@ func TestURLRefusesWithoutRepeatingTheInput(t *testing.T) {
 		}
 	}
 }
+
+func TestTextSpansLines(t *testing.T) {
+	for value, want := range map[string]string{
+		"sum(\n\trate(x[5m])\r\n)": "", "one": "", "a\x00b": "control", "a\x1b[31mb": "control", "a\u0085b": "control",
+	} {
+		var got string
+		err := one(t, value, func(s *param.Set) { s.Text(&got, "p", "A query.") })
+		if want == "" && (err != "" || got != value) || want != "" && err != `parameter "p" must not contain control characters other than tabs and line breaks` {
+			t.Errorf("%q: got %q, %q", value, got, err)
+		}
+	}
+}

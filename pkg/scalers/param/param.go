@@ -33,6 +33,21 @@ type Values struct {
 	// FormulaOnly says that the trigger only feeds a formula, so that its own
 	// target may be left out.
 	FormulaOnly bool
+	// Namespace and Name are those of the object that holds the trigger.
+	Namespace, Name string
+	// MetricType is how the HPA compares value and target, as the trigger says
+	// it: "", "AverageValue", "Value" or "Utilization".
+	MetricType string
+}
+
+// Scope returns the namespace that a source belongs to which connects as the
+// process itself; empty means all. Settings of such a source must hold it, or a
+// tenant could measure with what was granted for another.
+func (v Values) Scope() string {
+	if v.Identity.Shared {
+		return ""
+	}
+	return v.Namespace
 }
 
 // Identity says as whom a cloud source connects when no static credentials are
@@ -45,6 +60,7 @@ type Identity struct {
 	RoleARN       string // aws: role to assume
 	ExternalID    string // aws: external id for that role
 	Owner         string // aws: "keda" or "workload"
+	Shared        bool   // any namespace may connect as this identity
 }
 
 // Place is where a parameter's value may be found.

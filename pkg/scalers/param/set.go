@@ -18,6 +18,7 @@ type Set struct {
 	given  map[string]bool // canonical names that had a value somewhere
 	failed map[string]bool // canonical names whose value was refused
 	checks []check
+	others bool // metadata that is no parameter is known, too
 }
 
 // check is a rule across parameters.
@@ -94,6 +95,11 @@ func (s *Set) Together(names ...string) {
 			quoted(slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !s.given[n] })))
 	})
 }
+
+// AllowOther makes all other metadata known, for scalers that hand metadata on to
+// an upstream which has parameters of its own. Only what differs from a parameter
+// in nothing but case is still warned of.
+func (s *Set) AllowOther() { s.others = true }
 
 // Warn adds a warning about a parameter.
 func (s *Set) Warn(name, format string, args ...any) {

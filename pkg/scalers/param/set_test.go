@@ -245,6 +245,28 @@ func TestUnknownMetadata(t *testing.T) {
 	}
 }
 
+func TestOtherMetadataCanBeAllowed(t *testing.T) {
+	bind := func(s *param.Set) {
+		var queue, host, token string
+		s.String(&queue, "queueName", "Q.")
+		s.String(&host, "host", "H.", param.From(param.Metadata, param.Env))
+		s.String(&token, "token", "T.", param.From(param.Auth))
+		s.AllowOther()
+	}
+	for key, want := range map[string]string{
+		"anything":         "",
+		"queueNmae":        "",
+		"anythingFromEnv":  "",
+		"queuename":        `warning: parameter "queuename" is not known; did you mean "queueName"?`,
+		"token":            `warning: parameter "token" is ignored in metadata; set it as an authentication parameter`,
+		"queueNameFromEnv": `warning: parameter "queueNameFromEnv" is ignored: "queueName" is not read from the environment; set it in the trigger's metadata`,
+	} {
+		if got := outcome(param.Parse(param.Values{Metadata: kv{key: "x"}, Env: kv{"x": "y"}}, bind)); got != want {
+			t.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+}
+
 func TestClosest(t *testing.T) {
 	names := []string{"rabbitmq", "redis", "redis-streams", "kafka"}
 	for typed, want := range map[string]string{

@@ -41,7 +41,11 @@ func (s *Set) unknownKey(key string, byName map[string]Info, names []string) {
 			return
 		}
 	}
-	if near := Closest(key, names); near != "" {
+	near := Closest(key, names)
+	if s.others && !strings.EqualFold(near, key) {
+		return
+	}
+	if near != "" {
 		s.Warn(key, "is not known; did you mean %q?", near)
 		return
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/internal/httpx"
+	"github.com/weir-sh/weir/pkg/scalers/internal/oauth"
 )
 
 // api is the management API under one identity.
@@ -23,7 +24,7 @@ type api struct {
 	client *httpx.Client
 	base   string
 	login  login
-	tokens *tokens // nil without OAuth
+	tokens tokens // nil where there is a login
 	slots  chan struct{}
 	vhosts map[string]*vhost // touched by Fetch's goroutine before the others start
 }
@@ -34,7 +35,7 @@ const parallel = 8
 func newAPI(env scalers.Env, s settings) (*api, error) {
 	o := httpx.Options{Timeout: s.timeout, Conns: parallel, Name: env.ClientName}
 	if s.secure.enabled || s.secure.tls.SkipVerify {
-		c, err := s.secure.tls.Config()
+		c, err := s.secure.tls.Config(env.RootCAs)
 		if err != nil {
 			return nil, err
 		}
@@ -48,10 +49,24 @@ func newAPI(env scalers.Env, s settings) (*api, error) {
 		log: env.Log, client: client, base: s.base, login: s.login,
 		slots: make(chan struct{}, parallel), vhosts: map[string]*vhost{},
 	}
-	if !s.oauth.tokens.IsZero() {
-		a.tokens = newTokens(s.oauth, client.HTTP())
+	switch {
+	case s.oauth.Enabled():
+		a.tokens, err = oauth.New(s.oauth, client.HTTP())
+	case s.identity != identity{}:
+		a.tokens, err = s.identity.open(env, s.base)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return a, nil
+}
+
+// tokens keep a token fresh.
+type tokens interface {
+	// Refresh gets a token when there is none that is good.
+	Refresh(ctx context.Context) error
+	// Authorize puts the token on a request.
+	Authorize(r *http.Request)
 }
 
 // Close implements scalers.Source.
@@ -63,8 +78,10 @@ func (a *api) Fetch(ctx context.Context, queries []query) ([]scalers.Reading, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := a.tokens.refresh(ctx); err != nil {
-		return nil, err
+	if a.tokens != nil {
+		if err := a.tokens.Refresh(ctx); err != nil {
+			return nil, err
+		}
 	}
 	// What was learned is forgotten after a while, so that it is learned anew.
 	maps.DeleteFunc(a.vhosts, func(_ string, v *vhost) bool { return time.Since(v.since) > learnedFor })
@@ -147,7 +164,7 @@ func (a *api) get(ctx context.Context, op, path string, params []string, into an
 func (a *api) authorize(r *http.Request) {
 	switch {
 	case a.tokens != nil:
-		a.tokens.authorize(r)
+		a.tokens.Authorize(r)
 	case a.login != login{}:
 		r.SetBasicAuth(a.login.user.Reveal(), a.login.password.Reveal())
 	}

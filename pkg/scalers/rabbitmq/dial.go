@@ -32,9 +32,9 @@ func dial(ctx context.Context, env scalers.Env, s settings) (*broker, error) {
 	}
 	config.SASL = []amqp.Authentication{s.authentication(config.Properties)}
 	if strings.HasPrefix(s.base, "amqps") {
-		config.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		config.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: env.RootCAs}
 		if s.secure.enabled {
-			c, err := s.secure.tls.Config()
+			c, err := s.secure.tls.Config(env.RootCAs)
 			if err != nil {
 				return nil, err
 			}
@@ -45,7 +45,7 @@ func dial(ctx context.Context, env scalers.Env, s settings) (*broker, error) {
 	disarm := func() bool { return true }
 	config.Dial = func(network, addr string) (net.Conn, error) {
 		var err error
-		if b.socket, err = new(net.Dialer).DialContext(ctx, network, addr); err == nil {
+		if b.socket, err = env.Dial(ctx, network, addr); err == nil {
 			disarm = context.AfterFunc(ctx, b.sever)
 		}
 		return b.socket, err

@@ -35,7 +35,7 @@ Quorum queues and streams without a leader are empty by AMQP, and a list may lac
 
 A redirect to another server is not followed. ` + "`operation`" + ` and the address of an explicit ` + "`protocol`" + ` are checked when they are used.
 
-Azure workload identity is not supported by this version yet.`,
+With ` + "`workloadIdentityResource`" + `, tokens go to addresses with https only; and a TriggerAuthentication, unlike a ClusterTriggerAuthentication, may name only a resource that begins with ` + "`api://`" + `: whoever writes it chooses the server that is shown the token.`,
 	}
 }
 

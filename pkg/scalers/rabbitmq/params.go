@@ -1,11 +1,11 @@
 package rabbitmq
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/weir-sh/weir/pkg/scalers/internal/oauth"
 	"github.com/weir-sh/weir/pkg/scalers/internal/tlsconf"
 	"github.com/weir-sh/weir/pkg/scalers/param"
 )
@@ -24,7 +24,7 @@ type written struct {
 	parameters                     login // username and password
 	timeout                        time.Duration
 	certificates                   tlsconf.Settings
-	oauth                          oauth
+	oauth                          oauth.Settings
 	resource                       string // of the workload identity
 
 	// Set by address.
@@ -87,18 +87,8 @@ func (w *written) secure() secure {
 
 func (w *written) bindOAuth(p *param.Set) {
 	p.String(&w.resource, "workloadIdentityResource", "Resource to get a token for with an Azure workload identity. HTTP only.", param.From(param.Auth))
-	p.URL(&w.oauth.tokens, "oauthTokenURI", "Token endpoint of the OAuth client-credentials flow. HTTP only.", param.From(param.Auth))
-	p.String(&w.oauth.id, "clientID", "OAuth client.", param.From(param.Auth))
-	p.Secret(&w.oauth.secret, "clientSecret", "Secret of the OAuth client.")
-	p.List(&w.oauth.scopes, "scopes", "Scopes to ask for, separated by commas.", param.From(param.Auth), param.Alias("scope"))
-	p.Secret(&w.oauth.endpoint, "endpointParams", `Further parameters of the token request, URL-encoded: "audience=mq&resource=x".`)
+	w.oauth.Bind(p, "HTTP only.")
 	p.Together("oauthTokenURI", "clientID", "clientSecret")
-	p.Check(func() error {
-		if _, err := url.ParseQuery(w.oauth.endpoint.Reveal()); err != nil {
-			return param.Wrong("endpointParams", "must be URL-encoded parameters: name=value, joined by &")
-		}
-		return nil
-	}, "endpointParams")
 }
 
 // warn tells what is easily got wrong.

@@ -189,15 +189,18 @@ func TestWhatIsSharedAndWhatIsNot(t *testing.T) {
 func TestAddressesThatCannotBeOpened(t *testing.T) {
 	identity := values(map[string]string{"workloadIdentityResource": "r"}, "host", httpHost)
 	identity.Identity = param.Identity{Provider: "azure-workload"}
+	secure := values(map[string]string{"workloadIdentityResource": "https://management.azure.com"}, "host", "https://mq")
+	secure.Identity = identity.Identity
 	for name, c := range map[string]struct {
 		v    param.Values
 		want string
 	}{
-		"no scheme":      {values(nil, "host", "u:c4n4ry@mq:5672", "protocol", "amqp"), `connecting to RabbitMQ: the address cannot be used; write "host" as amqp://..., amqps://..., http://... or https://..., to fit "protocol"`},
-		"wrong scheme":   {values(nil, "host", amqpHost, "protocol", "http"), `connecting to RabbitMQ: the address cannot be used; write "host" as amqp://..., amqps://..., http://... or https://..., to fit "protocol"`},
-		"Azure identity": {identity, "connecting to RabbitMQ: Azure identity is not supported by this version yet; use username and password, or OAuth client credentials"},
-		"CA":             {values(map[string]string{"tls": "enable", "ca": "c4n4ry"}, "host", "https://mq"), "reading TLS parameter ca: it cannot be used; give the certificate authority as PEM text"},
-		"CA over AMQP":   {values(map[string]string{"tls": "enable", "ca": "c4n4ry"}, "host", "amqps://mq"), "reading TLS parameter ca: it cannot be used; give the certificate authority as PEM text"},
+		"no scheme":                {values(nil, "host", "u:c4n4ry@mq:5672", "protocol", "amqp"), `connecting to RabbitMQ: the address cannot be used; write "host" as amqp://..., amqps://..., http://... or https://..., to fit "protocol"`},
+		"wrong scheme":             {values(nil, "host", amqpHost, "protocol", "http"), `connecting to RabbitMQ: the address cannot be used; write "host" as amqp://..., amqps://..., http://... or https://..., to fit "protocol"`},
+		"Azure identity over HTTP": {identity, "connecting to RabbitMQ with an Azure identity: the token would be sent in plain text; give an https address"},
+		"Azure identity for Azure": {secure, "connecting to RabbitMQ with an Azure identity: the resource is not an application of your own; give workloadIdentityResource as api://..., or name it in a ClusterTriggerAuthentication"},
+		"CA":                       {values(map[string]string{"tls": "enable", "ca": "c4n4ry"}, "host", "https://mq"), "reading TLS parameter ca: it cannot be used; give the certificate authority as PEM text"},
+		"CA over AMQP":             {values(map[string]string{"tls": "enable", "ca": "c4n4ry"}, "host", "amqps://mq"), "reading TLS parameter ca: it cannot be used; give the certificate authority as PEM text"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parse(t, c.v).Source.Open(t.Context(), env(nil))
@@ -210,7 +213,7 @@ func TestAddressesThatCannotBeOpened(t *testing.T) {
 
 func TestExamplesParse(t *testing.T) {
 	for _, e := range rabbitmq.Scaler.Examples {
-		_, warnings, err := rabbitmq.Scaler.Parse(param.Values{Metadata: e.Metadata, Auth: e.Auth})
+		_, warnings, err := rabbitmq.Scaler.Parse(e.Values())
 		if err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v %v", e.Title, err, warnings)
 		}

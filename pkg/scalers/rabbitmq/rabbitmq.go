@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/weir-sh/weir/pkg/scalers"
+	"github.com/weir-sh/weir/pkg/scalers/internal/oauth"
 	"github.com/weir-sh/weir/pkg/scalers/param"
 )
 
@@ -43,11 +44,6 @@ func open(ctx context.Context, env scalers.Env, s settings) (scalers.Source[quer
 			Kind: scalers.Invalid, Op: op, Err: errors.New("the address cannot be used"),
 			Hint: `write "host" as amqp://..., amqps://..., http://... or https://..., to fit "protocol"`,
 		}
-	case s.identity.resource != "":
-		return nil, &scalers.Error{
-			Kind: scalers.Invalid, Op: op, Err: errors.New("Azure identity is not supported by this version yet"), //nolint:staticcheck // a proper name
-			Hint: "use username and password, or OAuth client credentials",
-		}
 	case s.protocol == protocolAMQP:
 		return dial(ctx, env, s)
 	}
@@ -66,9 +62,9 @@ type settings struct {
 	external  bool   // AMQP only: log in by the client certificate
 	login     login
 	secure    secure
-	timeout   time.Duration // HTTP only; zero means the process's
-	oauth     oauth         // HTTP only
-	identity  identity      // HTTP only
+	timeout   time.Duration  // HTTP only; zero means the process's
+	oauth     oauth.Settings // HTTP only
+	identity  identity       // HTTP only; see azure.go
 }
 
 // The protocols.
@@ -81,34 +77,19 @@ const (
 // login is a user name and password; zero means none.
 type login struct{ user, password param.Secret }
 
-// oauth are client credentials; zero means none.
-type oauth struct {
-	tokens   param.URL
-	id       string
-	secret   param.Secret
-	scopes   param.List
-	endpoint param.Secret // further parameters of the token request, URL-encoded
-}
-
-// identity is an Azure workload identity; zero means none.
-type identity struct {
-	resource string
-	as       param.Identity
-}
-
 // bind implements Spec.Settings.
 func (s *settings) bind(p *param.Set) {
 	w := new(written)
 	w.bind(p)
 	p.Check(func() error {
-		*s = w.settings(p.Values().Identity)
+		*s = w.settings(p.Values())
 		return nil
 	})
 }
 
 // settings leaves out what the protocol does not use, so that sources are shared
 // where they can be.
-func (w *written) settings(as param.Identity) settings {
+func (w *written) settings(v param.Values) settings {
 	s := settings{
 		protocol: w.protocol, base: w.base, malformed: w.base == "", secure: w.secure(), login: w.login,
 	}
@@ -122,17 +103,12 @@ func (w *written) settings(as param.Identity) settings {
 		return s
 	}
 	s.timeout = w.timeout
-	if !w.oauth.tokens.IsZero() {
+	if w.oauth.Enabled() {
 		s.oauth, s.login = w.oauth, login{}
 	}
-	if w.resource != "" && as.Provider == azure {
-		s.identity = identity{resource: w.resource, as: as}
-	}
+	s.identity = identityOf(w.resource, v)
 	return s
 }
-
-// azure is the provider of Azure workload identities.
-const azure = "azure-workload"
 
 // address takes the host apart, as far as it can be connected to. One that
 // cannot is accepted with an explicit protocol, for compatibility, and leaves

@@ -17,7 +17,8 @@ const connectTimeout = 5 * time.Second
 // library honours the deadline of a context but not its cancellation, and dials
 // in the background on no context at all; cutting the connections ends both.
 type dialer struct {
-	tls   *tls.Config  // nil for plain connections
+	tls   *tls.Config // nil for plain connections
+	reach reach
 	count atomic.Int64 // connections made so far
 
 	mu     sync.Mutex // guards the rest; never held while connecting
@@ -42,8 +43,11 @@ func (l *line) Close() error {
 	return nil // cut before
 }
 
-func newDialer(config *tls.Config) *dialer {
-	return &dialer{tls: config, lines: map[*line]struct{}{}}
+// reach opens a connection to an address.
+type reach func(ctx context.Context, network, address string) (net.Conn, error)
+
+func newDialer(config *tls.Config, reach reach) *dialer {
+	return &dialer{tls: config, reach: reach, lines: map[*line]struct{}{}}
 }
 
 // dial makes a connection that hangUp cuts, for the client library. It never
@@ -106,7 +110,7 @@ func (d *dialer) tryDial(ctx context.Context, addr string) (net.Conn, error) {
 func (d *dialer) connect(ctx context.Context, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	conn, err := d.reach(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"math"
 	"net"
 	"strings"
@@ -135,11 +136,11 @@ func (s *settings) forget(p *param.Set) {
 }
 
 // tlsConfig returns nil when TLS is off.
-func (s *settings) tlsConfig() (*tls.Config, error) {
+func (s *settings) tlsConfig(roots *x509.CertPool) (*tls.Config, error) {
 	if !s.useTLS {
 		return nil, nil
 	}
-	return s.tls.Config()
+	return s.tls.Config(roots)
 }
 
 // redact removes the passwords from what a server said: servers quote commands

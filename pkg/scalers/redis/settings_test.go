@@ -161,7 +161,7 @@ func TestTypesAreSortedAndTheirExamplesParse(t *testing.T) {
 			t.Errorf("%s has %d examples", d.Type, len(d.Examples))
 		}
 		for _, e := range d.Examples {
-			_, warnings, err := d.Parse(param.Values{Metadata: e.Metadata, Auth: e.Auth})
+			_, warnings, err := d.Parse(e.Values())
 			if err != nil || len(warnings) > 0 {
 				t.Errorf("%s, example %s: %v %v", d.Type, e.Title, err, warnings)
 			}

@@ -43,12 +43,12 @@ func open(ctx context.Context, env scalers.Env, s settings) (*upstream, error) {
 	if s.deployment == sentinel && s.sentinelMaster == "" {
 		return nil, &scalers.Error{Kind: scalers.Invalid, Op: "connecting to " + s.where(), Hint: "set sentinelMaster"}
 	}
-	config, err := s.tlsConfig()
+	config, err := s.tlsConfig(env.RootCAs)
 	if err != nil {
 		return nil, err
 	}
 	u := &upstream{
-		settings: s, name: env.ClientName, dialer: newDialer(config),
+		settings: s, name: env.ClientName, dialer: newDialer(config, env.Dial),
 		tempo: tempo{survey: 15 * time.Second, heartbeat: 10 * time.Second, silence: 25 * time.Second},
 	}
 	u.client = u.connect()

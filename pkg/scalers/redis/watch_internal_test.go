@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func hasty(t *testing.T, d deployment, addr string, pace tempo) *lists {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	u, err := open(ctx, scalers.Env{Log: slog.New(slog.DiscardHandler)}, settings{deployment: d, addresses: param.NewList(addr)})
+	u, err := open(ctx, scalers.Env{Log: slog.New(slog.DiscardHandler), Dial: new(net.Dialer).DialContext}, settings{deployment: d, addresses: param.NewList(addr)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,6 +130,7 @@ type connection struct {
 // behaviour is what variants change in connection. The zero value is right.
 type behaviour struct {
 	wrong          float64 // added to every value
+	metrics        string  // names of the metrics of every reading
 	allOrNothing   bool    // a missing queue fails the batch
 	backwards      bool    // answers come in the wrong order
 	deaf           bool    // the context is not looked at
@@ -210,7 +211,11 @@ func (c *connection) reading(q queue, answer string) scalers.Reading {
 	if err != nil {
 		return scalers.Reading{Err: &scalers.Error{Kind: scalers.BadAnswer, Op: "reading " + scalers.Excerpt(answer)}}
 	}
-	return scalers.Reading{Value: n + c.variant.wrong}
+	r := scalers.Reading{Value: n + c.variant.wrong}
+	for name := range strings.FieldsSeq(c.variant.metrics) {
+		r.Metrics = append(r.Metrics, scalers.Metric{Name: name, Target: 2, Value: n})
+	}
+	return r
 }
 
 func (c *connection) Close() error { return c.conn.Close() }

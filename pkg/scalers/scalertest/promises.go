@@ -93,6 +93,8 @@ func (u *upstream) sameAsAlone(t *testing.T, conn scalers.Conn, queries []scaler
 			t.Errorf("%v: the error is %v in a batch and %v alone", asked[i], got.Err, want.Err)
 		} else if same := got.Value == want.Value || odd(want) != ""; got.Err == nil && !same {
 			t.Errorf("%v: got %v in a batch and %v alone", asked[i], got.Value, want.Value)
+		} else if problem := oddMetrics(u.def, got.Metrics); got.Err == nil && problem != "" && oddMetrics(u.def, want.Metrics) == "" {
+			t.Errorf("%v in a batch: %s", asked[i], problem)
 		}
 	}
 }

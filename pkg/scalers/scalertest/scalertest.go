@@ -12,12 +12,15 @@
 package scalertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +40,8 @@ type Case struct {
 	Work float64
 	// Activity is Reading.Activity.
 	Activity scalers.Activity
+	// Metrics are Reading.Metrics; nil is not checked.
+	Metrics []scalers.Metric
 	// MetricName is the trigger's metric name as the first of its object, such
 	// as "s0-redis-jobs"; empty is not checked.
 	MetricName string
@@ -84,6 +89,7 @@ func (u *upstream) env() scalers.Env {
 		Log:        slog.New(slog.DiscardHandler),
 		HTTP:       &http.Client{Transport: u.transport, Timeout: patience},
 		ClientName: "weir-test",
+		Dial:       (&net.Dialer{Timeout: patience}).DialContext,
 	}
 }
 
@@ -140,7 +146,7 @@ func (u *upstream) measure(t *testing.T, c Case) {
 		c.compareError(t, readings[0].Err)
 		return
 	}
-	c.compare(t, readings[0])
+	c.compare(t, u.def, readings[0])
 }
 
 // remember notes a reading to compare batches with.
@@ -170,13 +176,13 @@ func (c Case) compareError(t *testing.T, err error) {
 	}
 }
 
-func (c Case) compare(t *testing.T, r scalers.Reading) {
+func (c Case) compare(t *testing.T, def *scalers.Definition, r scalers.Reading) {
 	t.Helper()
 	if c.Err != "" {
 		t.Errorf("got %v, want an error containing %q", r.Value, c.Err)
 		return
 	}
-	if problem := odd(r); problem != "" {
+	if problem := cmp.Or(odd(r), oddMetrics(def, r.Metrics)); problem != "" {
 		t.Error(problem)
 		return
 	}
@@ -189,6 +195,9 @@ func (c Case) compare(t *testing.T, r scalers.Reading) {
 	if r.Activity != c.Activity {
 		t.Errorf("the activity is %d, want %d", r.Activity, c.Activity)
 	}
+	if c.Metrics != nil && !slices.Equal(r.Metrics, c.Metrics) {
+		t.Errorf("the metrics are %+v, want %+v", r.Metrics, c.Metrics)
+	}
 }
 
 // odd says what is wrong with a reading whatever the case wants, or "".
@@ -200,6 +209,22 @@ func odd(r scalers.Reading) string {
 	}
 	if r.Activity > scalers.Idle {
 		return fmt.Sprintf("the activity %d does not exist", r.Activity)
+	}
+	return ""
+}
+
+// oddMetrics says what is wrong with the metrics of a reading, or "".
+func oddMetrics(def *scalers.Definition, metrics []scalers.Metric) string {
+	if def.NamesMetrics != (len(metrics) > 0) {
+		return fmt.Sprintf("there are %d metrics and Spec.NamesMetrics is %v", len(metrics), def.NamesMetrics)
+	}
+	for i, m := range metrics {
+		switch {
+		case m.Name == "" || i > 0 && m.Name <= metrics[i-1].Name:
+			return fmt.Sprintf("the names of the metrics are not sorted and unique: %+v", metrics)
+		case odd(scalers.Reading{Value: m.Value}) != "" || odd(scalers.Reading{Value: m.Target}) != "" || m.Target == 0:
+			return fmt.Sprintf("metric %+v: the value must be finite and not negative, the target above zero", m)
+		}
 	}
 	return ""
 }

@@ -156,6 +156,23 @@ func brokenScalers() map[string]broken {
 			acts: behaviour{wrong: math.NaN()}, breaks: []string{"case/a_queue_with_three_messages", "case/an_empty_queue"},
 			says: "it must be finite",
 		},
+		"unannounced metrics": {
+			acts: behaviour{metrics: "a"}, breaks: []string{full, "case/an_empty_queue"},
+			says: "there are 1 metrics and Spec.NamesMetrics is false",
+		},
+		"missing metrics": {
+			spec: func(s *spec) { s.NamesMetrics = true }, breaks: []string{full, "case/an_empty_queue"},
+			says: "there are 0 metrics and Spec.NamesMetrics is true",
+		},
+		"unsorted metrics": {
+			spec: func(s *spec) { s.NamesMetrics = true }, acts: behaviour{metrics: "b a"},
+			breaks: []string{full, "case/an_empty_queue"}, says: "are not sorted and unique",
+		},
+		"wrong metrics": {
+			spec: func(s *spec) { s.NamesMetrics = true }, acts: behaviour{metrics: "a b"},
+			cases:  onlyCase(func(c *scalertest.Case) { c.Metrics = []scalers.Metric{{Name: "a", Target: 2, Value: 3}} }),
+			breaks: []string{full}, says: "the metrics are [{Name:a Target:2 Value:3} {Name:b Target:2 Value:3}], want [{Name:a Target:2 Value:3}]",
+		},
 		"no bad case": {
 			cases:  func(c []scalertest.Case) []scalertest.Case { return c[:2] },
 			breaks: []string{"the_table_has_a_bad_query_beside_a_good_one"}, says: "add a case whose reading has an error",

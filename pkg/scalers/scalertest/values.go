@@ -12,7 +12,7 @@ import (
 
 // valuesOf makes values of an example.
 func valuesOf(e scalers.Example) param.Values {
-	return param.Values{Metadata: e.Metadata, Auth: e.Auth}
+	return e.Values()
 }
 
 // clone copies v so that its maps can be changed.

@@ -1,11 +1,12 @@
 // Package httpx holds what scalers that speak HTTP share: a client of their own
-// derived from the process's, bounded JSON answers, and errors with a kind.
+// derived from the process's, bounded answers, and errors with a kind.
 //
 // Credentials are put on a request by the scaler, never into its URL, and a
 // redirect never carries them to another server.
 package httpx
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,22 +30,30 @@ type Options struct {
 	TLS *tls.Config
 	// Timeout bounds one request with its answer; zero keeps the client's.
 	Timeout time.Duration
-	// Conns is how many requests run at a time, so that as many connections stay
-	// open; zero keeps the client's.
+	// Conns is how many requests run at a time. As many connections to a server are
+	// opened at most, and stay open; zero keeps the client's limits.
 	Conns int
 	// MaxBytes bounds one answer; zero means 64 MiB.
 	MaxBytes int64
 	// Name is the User-Agent; empty keeps Go's.
 	Name string
+	// Authorize puts credentials on every request, after what the call itself
+	// puts on it. Its error ends the call and should be a *scalers.Error. It may
+	// be nil.
+	Authorize func(*http.Request) error
+	// Hide are texts that no error repeats from an answer, such as a password.
+	Hide []string
+	// Explain picks what is worth quoting from the first 4 KiB of an answer that
+	// refuses; nil quotes from its beginning.
+	Explain func(body []byte) string
 }
 
 // Client makes requests for one source. It is safe for use by several
 // goroutines.
 type Client struct {
-	http  *http.Client
-	own   *http.Transport // nil when the base client's transport is not a *http.Transport
-	limit int64
-	name  string
+	http *http.Client
+	own  *http.Transport // nil when the base client's transport is not a *http.Transport
+	o    Options         // MaxBytes is set, TLS is not
 }
 
 const (
@@ -59,10 +69,8 @@ func New(base *http.Client, o Options) (*Client, error) {
 	if o.Timeout > 0 {
 		derived.Timeout = o.Timeout
 	}
-	c := &Client{http: &derived, limit: o.MaxBytes, name: o.Name}
-	if c.limit == 0 {
-		c.limit = defaultMaxBytes
-	}
+	c := &Client{http: &derived, o: o}
+	c.o.MaxBytes, c.o.TLS = cmp.Or(o.MaxBytes, defaultMaxBytes), nil
 	transport := base.Transport
 	if transport == nil {
 		transport = http.DefaultTransport
@@ -78,9 +86,14 @@ func New(base *http.Client, o Options) (*Client, error) {
 		return c, nil
 	}
 	c.own = t.Clone()
-	c.own.MaxIdleConnsPerHost = max(c.own.MaxIdleConnsPerHost, o.Conns)
+	if o.Conns > 0 {
+		c.own.MaxIdleConnsPerHost, c.own.MaxConnsPerHost = o.Conns, o.Conns
+	}
 	if o.TLS != nil {
 		c.own.TLSClientConfig = overlay(c.own.TLSClientConfig, o.TLS)
+	}
+	if config := c.own.TLSClientConfig; config != nil && slices.Contains(config.NextProtos, "h2") {
+		c.own.ForceAttemptHTTP2 = true // a clone offers it as its original did, but would not speak it
 	}
 	derived.Transport = c.own
 	return c, nil
@@ -132,16 +145,57 @@ func (c *Client) Close() error {
 // and may be nil. The error is a *scalers.Error without any part of the
 // address; a StatusError in its chain tells the status where there was one.
 func (c *Client) GetJSON(ctx context.Context, op, address string, authorize func(*http.Request), into any) error {
+	prepare := func(r *http.Request) {
+		r.Header.Set("Accept", "application/json")
+		if authorize != nil {
+			authorize(r)
+		}
+	}
+	return c.get(ctx, op, address, prepare, func(body *io.LimitedReader) error {
+		if err := decode(body, into); err != nil {
+			return c.unread(op, err, body)
+		}
+		return nil
+	})
+}
+
+// Get asks for address and returns the answer's body. The error is as that of
+// GetJSON.
+func (c *Client) Get(ctx context.Context, op, address string) (body []byte, err error) {
+	err = c.get(ctx, op, address, nil, func(r *io.LimitedReader) error {
+		var err error
+		body, err = io.ReadAll(r)
+		switch {
+		case err != nil:
+			return Failed(op, err)
+		case r.N <= 0:
+			return c.tooLarge(op)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+// get asks for address and has read take the body of an answer with status 200,
+// of which it gets one byte more than is allowed.
+func (c *Client) get(ctx context.Context, op, address string, prepare func(*http.Request), read func(*io.LimitedReader) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return &scalers.Error{Kind: scalers.Invalid, Op: op, Err: errors.New("the address cannot be used"), Hint: "check the address"}
 	}
-	req.Header.Set("Accept", "application/json")
-	if c.name != "" {
-		req.Header.Set("User-Agent", c.name)
+	if c.o.Name != "" {
+		req.Header.Set("User-Agent", c.o.Name)
 	}
-	if authorize != nil {
-		authorize(req)
+	if prepare != nil {
+		prepare(req)
+	}
+	if c.o.Authorize != nil {
+		if err := c.o.Authorize(req); err != nil {
+			return err
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -149,13 +203,9 @@ func (c *Client) GetJSON(ctx context.Context, op, address string, authorize func
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read from
 	if resp.StatusCode != http.StatusOK {
-		return refused(op, resp)
+		return c.refused(op, resp)
 	}
-	body := &io.LimitedReader{R: resp.Body, N: c.limit + 1}
-	if err := decode(body, into); err != nil {
-		return c.unread(op, err, body)
-	}
-	return nil
+	return read(&io.LimitedReader{R: resp.Body, N: c.o.MaxBytes + 1})
 }
 
 // errMore says that the body is not one JSON value.
@@ -180,7 +230,7 @@ func decode(body io.Reader, into any) error {
 // unread explains an answer with status 200 that could not be decoded.
 func (c *Client) unread(op string, err error, body *io.LimitedReader) error {
 	if body.N <= 0 {
-		return &scalers.Error{Kind: scalers.BadAnswer, Op: op, Err: fmt.Errorf("the answer is larger than %d bytes", c.limit)}
+		return c.tooLarge(op)
 	}
 	syntax, isSyntax := errors.AsType[*json.SyntaxError](err)
 	wrong, isType := errors.AsType[*json.UnmarshalTypeError](err)
@@ -197,6 +247,10 @@ func (c *Client) unread(op string, err error, body *io.LimitedReader) error {
 		return Failed(op, err)
 	}
 	return &scalers.Error{Kind: scalers.BadAnswer, Op: op, Err: err, Hint: "check that the address is the API's and not a proxy's or a page's"}
+}
+
+func (c *Client) tooLarge(op string) error {
+	return &scalers.Error{Kind: scalers.BadAnswer, Op: op, Err: fmt.Errorf("the answer is larger than %d bytes", c.o.MaxBytes)}
 }
 
 // Failed makes an Unreachable error of what http.Client returned, without the
@@ -231,12 +285,12 @@ func (e *StatusError) Error() string {
 }
 
 // refused makes an error of an answer whose status is not 200.
-func refused(op string, resp *http.Response) error {
+func (c *Client) refused(op string, resp *http.Response) error {
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	if err != nil {
 		return Failed(op, err)
 	}
-	e := &scalers.Error{Kind: kindOf(resp.StatusCode), Op: op, Err: &StatusError{resp.StatusCode, scalers.Excerpt(string(raw))}}
+	e := &scalers.Error{Kind: kindOf(resp.StatusCode), Op: op, Err: &StatusError{resp.StatusCode, c.excerpt(raw, resp.Request)}}
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	switch {
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
@@ -245,6 +299,22 @@ func refused(op string, resp *http.Response) error {
 		e.Kind = scalers.Throttled
 	}
 	return e
+}
+
+// excerpt is what an error quotes of a body: nothing that req was authorized by,
+// which some servers and proxies repeat.
+func (c *Client) excerpt(body []byte, req *http.Request) string {
+	text := string(body)
+	if c.o.Explain != nil {
+		text = c.o.Explain(body)
+	}
+	_, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	for _, secret := range append([]string{token, req.Header.Get("X-Amz-Security-Token")}, c.o.Hide...) {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[redacted]")
+		}
+	}
+	return scalers.Excerpt(text)
 }
 
 func kindOf(status int) scalers.Kind {

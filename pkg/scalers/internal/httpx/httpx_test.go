@@ -217,3 +217,79 @@ func open(t *testing.T, base *http.Client, o httpx.Options) *httpx.Client {
 	})
 	return c
 }
+
+func TestGetReturnsTheBody(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/refused" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+		if _, err := io.WriteString(w, strings.Repeat("x", len(r.URL.Path))); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer srv.Close()
+	client := open(t, srv.Client(), httpx.Options{MaxBytes: 10})
+	for path, want := range map[string]string{
+		"/1234":       "xxxxx <nil>",
+		"/123456789":  "xxxxxxxxxx <nil>",
+		"/1234567890": " asking: the answer is larger than 10 bytes",
+		"/refused":    " asking: status 418 I'm a teapot: xxxxxxxx",
+	} {
+		body, err := client.Get(t.Context(), "asking", srv.URL+path)
+		if got := fmt.Sprintf("%s %v", body, err); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestErrorsRepeatNoCredentials(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		if _, err := fmt.Fprintf(w, "you sent %s, %s and pa55", r.Header.Get("Authorization"), r.Header.Get("X-Amz-Security-Token")); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer srv.Close()
+	client := open(t, srv.Client(), httpx.Options{Hide: []string{"", "pa55"}, Authorize: func(r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer t0ken")
+		r.Header.Set("X-Amz-Security-Token", "s3ssion")
+		return nil
+	}})
+	_, err := client.Get(t.Context(), "asking", srv.URL)
+	if want := "asking: status 403 Forbidden: you sent Bearer [redacted], [redacted] and [redacted]"; fmt.Sprint(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	client = open(t, srv.Client(), httpx.Options{Explain: func(body []byte) string { return string(body[:8]) }})
+	if _, err := client.Get(t.Context(), "asking", srv.URL); fmt.Sprint(err) != "asking: status 403 Forbidden: you sent" {
+		t.Errorf("explained: %v", err)
+	}
+}
+
+func TestARequestThatCannotBeAuthorizedIsNotMade(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("asked") }))
+	defer srv.Close()
+	refused := errors.New("no token")
+	client := open(t, srv.Client(), httpx.Options{Authorize: func(*http.Request) error { return refused }})
+	if err := client.GetJSON(t.Context(), "asking", srv.URL, nil, nil); !errors.Is(err, refused) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestHTTP2 is for clients made of a plain transport, whose clone offers HTTP/2
+// without speaking it unless told to.
+func TestHTTP2(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.WriteString(w, r.Proto); err != nil {
+			t.Error(err)
+		}
+	}))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	for name, transport := range map[string]*http.Transport{"plain": {}, "that forces it": {ForceAttemptHTTP2: true}} {
+		client := open(t, &http.Client{Transport: transport}, httpx.Options{TLS: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}})
+		if body, err := client.Get(t.Context(), "asking", srv.URL); err != nil || string(body) != "HTTP/2.0" {
+			t.Errorf("a transport %s: %s, %v", name, body, err)
+		}
+	}
+}

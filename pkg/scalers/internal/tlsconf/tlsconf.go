@@ -36,15 +36,13 @@ func (s *Settings) Bind(p *param.Set) {
 	}, "unsafeSsl")
 }
 
-// Config makes a client configuration. The errors are of kind Invalid and name
-// the parameter that is wrong.
-func (s Settings) Config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: s.SkipVerify} //nolint:gosec // the user asked for it by unsafeSsl, which warns
+// Config makes a client configuration that trusts roots, or the system's when nil,
+// and the CA besides. The errors are of kind Invalid and name the parameter that
+// is wrong.
+func (s Settings) Config(roots *x509.CertPool) (*tls.Config, error) {
+	c := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, InsecureSkipVerify: s.SkipVerify} //nolint:gosec // the user asked for it by unsafeSsl, which warns
 	if !s.CA.IsZero() {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
+		pool := besides(roots)
 		if !pool.AppendCertsFromPEM([]byte(s.CA.Reveal())) {
 			return nil, invalid("ca", "give the certificate authority as PEM text")
 		}
@@ -63,6 +61,18 @@ func (s Settings) Config() (*tls.Config, error) {
 	}
 	c.Certificates = []tls.Certificate{pair}
 	return c, nil
+}
+
+// besides returns a pool of the authorities trusted anyway, to be added to.
+func besides(roots *x509.CertPool) *x509.CertPool {
+	if roots != nil {
+		return roots.Clone()
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return x509.NewCertPool()
+	}
+	return pool
 }
 
 // key returns the private key as plain PEM.

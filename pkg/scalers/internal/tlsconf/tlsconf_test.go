@@ -98,7 +98,7 @@ func TestConnections(t *testing.T) {
 		{"a certificate without a key is not used", nil, map[string]string{"ca": ca, "cert": id.cert}, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			config, err := settings(t, c.metadata, c.auth).Config()
+			config, err := settings(t, c.metadata, c.auth).Config(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestErrorsNameTheParameterAndHideItsValue(t *testing.T) {
 		{map[string]string{"cert": id.cert, "key": id.key, "keyPassword": "s3cret"}, "reading TLS parameter keyPassword: it cannot be used; give the password of an encrypted PKCS #8 key"},
 		{map[string]string{"cert": id.cert, "key": id.encrypted}, "reading TLS parameter cert: it cannot be used; give a certificate and its own key as PEM text"},
 	} {
-		config, err := settings(t, nil, c.auth).Config()
+		config, err := settings(t, nil, c.auth).Config(nil)
 		if config != nil || fmt.Sprint(err) != c.want || scalers.KindOf(err) != scalers.Invalid {
 			t.Errorf("got %v (%s), want %s", err, scalers.KindOf(err), c.want)
 		}

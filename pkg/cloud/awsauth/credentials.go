@@ -1,0 +1,95 @@
+package awsauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+const (
+	// sessionName is what a role's sessions are called in CloudTrail.
+	sessionName = "weir"
+	// refreshAhead is how long before credentials of a role end new ones are
+	// fetched. STS issues them for 15 minutes at least.
+	refreshAhead = 5 * time.Minute
+)
+
+// assume returns credentials of the role, got with those of the process: by its
+// web identity token where it has one, so that the role may trust the token's
+// issuer, else by asking for the role as the process's own identity.
+func (s Settings) assume(cfg aws.Config) aws.CredentialsProvider {
+	client := sts.NewFromConfig(cfg)
+	var ways firstOf
+	for _, source := range cfg.ConfigSources {
+		if env, ok := source.(config.EnvConfig); ok && env.WebIdentityTokenFilePath != "" {
+			ways = append(ways, stscreds.NewWebIdentityRoleProvider(client, s.role, stscreds.IdentityTokenFile(env.WebIdentityTokenFilePath),
+				func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = sessionName }))
+		}
+	}
+	ways = append(ways, stscreds.NewAssumeRoleProvider(client, s.role, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = sessionName
+		if !s.externalID.IsZero() {
+			o.ExternalID = aws.String(s.externalID.Reveal())
+		}
+	}))
+	return aws.NewCredentialsCache(ways, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = refreshAhead })
+}
+
+// firstOf are ways to the same credentials, in the order they are tried.
+type firstOf []aws.CredentialsProvider
+
+// Retrieve implements aws.CredentialsProvider. The error is that of the last way.
+func (f firstOf) Retrieve(ctx context.Context) (c aws.Credentials, err error) {
+	for _, p := range f {
+		if c, err = p.Retrieve(ctx); err == nil {
+			return c, nil
+		}
+	}
+	return aws.Credentials{}, err
+}
+
+// told marks errors as being about credentials.
+type told struct {
+	aws.CredentialsProvider
+	role bool
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (t told) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := t.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, &credentialsError{t.role, err}
+	}
+	return c, nil
+}
+
+// credentialsError says that there are no credentials to make a request with.
+type credentialsError struct {
+	role bool // for a role, else for the process itself
+	err  error
+}
+
+// Error implements error.
+func (e *credentialsError) Error() string { return fmt.Sprintf("getting credentials: %v", e.err) }
+
+// Unwrap returns the cause.
+func (e *credentialsError) Unwrap() error { return e.err }
+
+// Ready gets credentials unless there are valid ones. A source that makes many
+// requests calls it first, so that what is wrong with them is one error. The
+// error is a *scalers.Error.
+func Ready(ctx context.Context, cfg aws.Config) error {
+	if cfg.Credentials == nil {
+		return Failed("getting AWS credentials", errors.New("there is no provider"), "")
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return Failed("getting AWS credentials", err, "")
+	}
+	return nil
+}
