@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -51,6 +52,10 @@ func (f folder) ConfigMap(_ context.Context, _, name string) (map[string]string,
 		return nil, err
 	}
 	return m.Data, nil
+}
+
+func (f folder) ServiceAccount(_ context.Context, _, name string) (*corev1.ServiceAccount, error) {
+	return find[*corev1.ServiceAccount](f, name)
 }
 
 func (f folder) TriggerAuthentication(_ context.Context, _, name string) (*v1alpha1.TriggerAuthenticationSpec, error) {
@@ -107,8 +112,8 @@ func TestEveryExampleWorksAsItIs(t *testing.T) {
 			credentials := kube.Credentials{Objects: f}
 			var inputs []triggers.Input
 			for _, spec := range so.Spec.Triggers {
-				values, _, err := credentials.Resolve(t.Context(), spec, kube.Workload{Namespace: "default"})
-				inputs = append(inputs, triggers.Input{Spec: spec, Values: values, Err: err})
+				found, err := credentials.Resolve(t.Context(), spec, kube.Workload{Namespace: "default"})
+				inputs = append(inputs, triggers.Input{Spec: spec, Values: found.Values, Err: err})
 			}
 			result := triggers.Parse(registry, inputs)
 			for _, p := range append(append(problems, warnings...), append(result.Problems, result.Warnings...)...) {
@@ -118,6 +123,28 @@ func TestEveryExampleWorksAsItIs(t *testing.T) {
 				t.Errorf("%d of %d triggers are right", len(result.Triggers), len(so.Spec.Triggers))
 			}
 		})
+	}
+}
+
+// TestEveryTypeHasAnExampleThatTheIndexLists, so that nobody starts from nothing.
+func TestEveryTypeHasAnExampleThatTheIndexLists(t *testing.T) {
+	index, err := os.ReadFile("../examples/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for name, f := range examples(t) {
+		if !strings.Contains(string(index), "| ["+name+"]("+name+") |") {
+			t.Errorf("examples/README.md does not list %s", name)
+		}
+		for _, trigger := range one[*v1alpha1.ScaledObject](t, f, "").Spec.Triggers {
+			shown[trigger.Type] = true
+		}
+	}
+	for _, d := range all.Scalers() {
+		if !shown[d.Type] {
+			t.Errorf("there is no example with a trigger of type %s", d.Type)
+		}
 	}
 }
 

@@ -39,7 +39,8 @@ shown. With -o json each element is that of validate, and has in addition:
   errorKind        kind of failure, such as Unreachable or Unauthorized
   hint             what to do about it
 
-Triggers with errors or with references that are missing are not measured. The
+Triggers with errors or with references that are missing are not measured, nor are
+cpu and memory, which the HorizontalPodAutoscaler reads itself. The
 exit status is 0 when everything is right and was measured, 1 when not, and 2 when
 the command line is wrong.`,
 		Example: `  # What do the queues hold, and what would follow?
@@ -76,6 +77,9 @@ the command line is wrong.`,
 func judge(subjects []*subject) (unmeasured bool) {
 	for _, s := range subjects {
 		for i, t := range s.triggers {
+			if t.readByHPA() {
+				continue
+			}
 			if t.reading == nil {
 				unmeasured = true
 				continue
@@ -108,7 +112,7 @@ func (s *subject) checkEntries() []checkEntry {
 	for _, e := range s.entries() {
 		c := checkEntry{entry: e}
 		if e.Trigger < 0 || s.triggers[e.Trigger].reading == nil {
-			c.OK = c.OK && e.Trigger < 0 && !s.scales()
+			c.OK = c.OK && (e.Trigger < 0 && !s.scales() || e.Trigger >= 0 && s.triggers[e.Trigger].readByHPA())
 			all = append(all, c)
 			continue
 		}

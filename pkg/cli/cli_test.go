@@ -15,8 +15,7 @@ import (
 
 	"github.com/weir-sh/weir/pkg/cli"
 	"github.com/weir-sh/weir/pkg/scalers"
-	"github.com/weir-sh/weir/pkg/scalers/rabbitmq"
-	"github.com/weir-sh/weir/pkg/scalers/redis"
+	"github.com/weir-sh/weir/pkg/scalers/all"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // actual are the scalers of this program.
 func actual(t *testing.T) *scalers.Registry {
 	t.Helper()
-	return registryOf(t, append(redis.Scalers(), rabbitmq.Scaler)...)
+	return registryOf(t, all.Scalers()...)
 }
 
 func registryOf(t *testing.T, defs ...*scalers.Definition) *scalers.Registry {

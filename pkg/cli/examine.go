@@ -119,30 +119,39 @@ func (e examination) parse(ctx context.Context, inv *inventory, s *subject, spec
 		resolved[i] = r
 		inputs[i] = triggers.Input{Spec: spec, Values: r.values, Err: errors.Join(r.errs...)}
 		s.missing = s.missing || len(r.missing) > 0
-		s.triggers = append(s.triggers, outcome{kind: spec.Type, complete: len(r.missing) == 0})
+		s.triggers = append(s.triggers, outcome{kind: spec.Type, complete: len(r.missing)+len(r.unread) == 0})
 	}
 	result := triggers.Parse(e.registry, inputs)
 	for i, r := range resolved {
 		for _, m := range r.missing {
-			m.Trigger = i
-			if m.Field == "" {
-				m.Field = fmt.Sprintf("spec.triggers[%d]", i)
-				if specs[i].AuthenticationRef != nil {
-					m.Field += ".authenticationRef"
-				}
-			}
-			e.report(&result, m)
+			e.report(&result, located(m, i, specs[i]))
+		}
+		for _, u := range r.unread {
+			result.Warnings = append(result.Warnings, located(u, i, specs[i]))
 		}
 	}
 	result.Problems = slices.DeleteFunc(result.Problems, func(p triggers.Problem) bool {
 		// What is missing has been reported; what it would have given is not.
-		return p.Trigger >= 0 && len(resolved[p.Trigger].missing) > 0 &&
+		return p.Trigger >= 0 && len(resolved[p.Trigger].missing)+len(resolved[p.Trigger].unread) > 0 &&
 			strings.Contains(p.Field, "].metadata.") && strings.HasPrefix(p.Message, "is required")
 	})
 	for i, t := range result.Triggers {
 		s.triggers[t.Index].parsed = &result.Triggers[i]
 	}
 	return result.Problems, result.Warnings
+}
+
+// located says which trigger a problem belongs to, and where in it when that is not
+// known: what it takes from elsewhere.
+func located(p triggers.Problem, i int, spec v1alpha1.Trigger) triggers.Problem {
+	p.Trigger = i
+	if p.Field == "" {
+		p.Field = fmt.Sprintf("spec.triggers[%d]", i)
+		if spec.AuthenticationRef != nil {
+			p.Field += ".authenticationRef"
+		}
+	}
+	return p
 }
 
 // report files something that is missing in the input.
@@ -158,6 +167,7 @@ func (e examination) report(to *triggers.Result, p triggers.Problem) {
 type credentials struct {
 	values  param.Values
 	missing []triggers.Problem // references that lead out of the input
+	unread  []triggers.Problem // sources that no input can hold
 	errs    []error            // everything else that is wrong
 }
 
@@ -166,9 +176,13 @@ func (e examination) resolve(ctx context.Context, inv *inventory, s *subject, sp
 	view := &view{Objects: inv}
 	w, known := e.workload(inv, s)
 	view.noEnvironment = !known
-	values, _, err := kube.Credentials{Objects: view, ClusterNamespace: e.clusterNamespace}.Resolve(ctx, spec, w)
-	out := credentials{values: values}
+	found, err := kube.Credentials{Objects: view, ClusterNamespace: e.clusterNamespace}.Resolve(ctx, spec, w)
+	out := credentials{values: found.Values}
 	for _, err := range leaves(err) {
+		if _, ok := errors.AsType[*kube.UnreadError](err); ok {
+			out.unread = append(out.unread, triggers.Problem{Message: err.Error()})
+			continue
+		}
 		if _, ok := errors.AsType[*kube.MissingError](err); ok {
 			out.missing = append(out.missing, triggers.Problem{Message: err.Error()})
 			continue
@@ -231,7 +245,7 @@ func (e examination) withoutEnvironment(spec v1alpha1.Trigger) (metadata map[str
 // workload returns the pods of s, and whether their pod template is known. A
 // workload of a kind without pod template is known, and has no environment.
 func (e examination) workload(inv *inventory, s *subject) (kube.Workload, bool) {
-	w := kube.Workload{Namespace: s.namespace}
+	w := kube.Workload{Namespace: s.namespace, Name: s.name}
 	if j := s.scaledJob; j != nil {
 		w.Container = j.Spec.EnvSourceContainerName
 		if j.Spec.JobTargetRef != nil {
@@ -285,6 +299,23 @@ func (v *view) cut(spec *v1alpha1.TriggerAuthenticationSpec) *v1alpha1.TriggerAu
 		v.asked = append(v.asked, e.Name)
 	}
 	without := *spec
-	without.Env = nil
+	without.Env, without.PodIdentity = nil, v.ownIdentity(spec.PodIdentity)
+	if m := spec.AWSSecretManager; m != nil {
+		store := *m
+		store.PodIdentity = v.ownIdentity(m.PodIdentity)
+		without.AWSSecretManager = &store
+	}
+	return &without
+}
+
+// ownIdentity drops that the workload owns an identity: which one that is, its
+// service account would say.
+func (v *view) ownIdentity(p *v1alpha1.PodIdentity) *v1alpha1.PodIdentity {
+	if p == nil || p.EffectiveIdentityOwner() != v1alpha1.IdentityOwnerWorkload {
+		return p
+	}
+	v.asked = append(v.asked, "its service account")
+	without := *p
+	without.IdentityOwner = nil
 	return &without
 }

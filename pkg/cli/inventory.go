@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -31,6 +32,7 @@ type inventory struct {
 	secrets    map[kube.Ref]map[string][]byte
 	configMaps map[kube.Ref]map[string]string
 	auths      map[kube.Ref]*v1alpha1.TriggerAuthenticationSpec
+	accounts   map[kube.Ref]*corev1.ServiceAccount
 	workloads  map[workload]*corev1.PodSpec // nil for those without a pod template
 }
 
@@ -50,6 +52,7 @@ func newInventory(namespace string) *inventory {
 		secrets:    map[kube.Ref]map[string][]byte{},
 		configMaps: map[kube.Ref]map[string]string{},
 		auths:      map[kube.Ref]*v1alpha1.TriggerAuthenticationSpec{},
+		accounts:   map[kube.Ref]*corev1.ServiceAccount{},
 		workloads:  map[workload]*corev1.PodSpec{},
 	}
 }
@@ -73,6 +76,8 @@ func (inv *inventory) add(d document) error {
 		inv.secret(s)
 	case group.Group == "" && kind == kube.KindConfigMap:
 		inv.configMaps[s.ref()], _ = s.texts("data")
+	case group.Group == "" && kind == kube.KindServiceAccount:
+		inv.accounts[s.ref()] = s.account()
 	default:
 		inv.workloads[workload{group.WithKind(kind).GroupKind(), s.namespace, s.name}] = podTemplate(d.object, "spec")
 	}
@@ -252,6 +257,21 @@ func (inv *inventory) Secret(_ context.Context, namespace, name string) (map[str
 // ConfigMap implements kube.Objects.
 func (inv *inventory) ConfigMap(_ context.Context, namespace, name string) (map[string]string, error) {
 	return find(inv.configMaps, kube.Ref{Kind: kube.KindConfigMap, Namespace: namespace, Name: name})
+}
+
+// ServiceAccount implements kube.Objects.
+func (inv *inventory) ServiceAccount(_ context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+	return find(inv.accounts, kube.Ref{Kind: kube.KindServiceAccount, Namespace: namespace, Name: name})
+}
+
+// account returns a ServiceAccount with its names and annotations.
+func (s *subject) account() *corev1.ServiceAccount {
+	a := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}
+	found, ok, err := unstructured.NestedStringMap(s.object, "metadata", "annotations")
+	if err == nil && ok {
+		a.Annotations = found
+	}
+	return a
 }
 
 // TriggerAuthentication implements kube.Objects.

@@ -42,7 +42,7 @@ func measure(ctx context.Context, env scalers.Env, timeout time.Duration, subjec
 	for _, s := range subjects {
 		for i := range s.triggers {
 			o := &s.triggers[i]
-			if o.parsed == nil || !o.complete {
+			if o.parsed == nil || !o.complete || o.readByHPA() {
 				continue
 			}
 			if wanted[o.parsed.Source] == nil {
@@ -180,13 +180,25 @@ func (l limits) replicas(t *triggers.Trigger, r scalers.Reading) *int32 {
 	case t.MetricType != autoscalingv2.AverageValueMetricType:
 		return nil
 	}
-	lowest := max(1, l.lowest)
-	target := triggers.Quantity(t.Target)
-	want := float64(l.highest)
-	if r.Value == 0 {
-		want = 0
-	} else if milli := target.MilliValue(); milli > 0 {
-		want = math.Ceil(math.Round(r.Value*1000) / float64(milli))
+	most := float64(l.highest)
+	want := wanted(r.Value, t.Target, most)
+	for i, m := range r.Metrics {
+		if i == 0 {
+			want = 0
+		}
+		want = max(want, wanted(m.Value, m.Target, most))
 	}
-	return new(max(lowest, int32(min(want, float64(l.highest)))))
+	return new(max(1, l.lowest, int32(min(want, most))))
+}
+
+// wanted is how many replicas a value asks for; without a usable target, most.
+func wanted(value, target, most float64) float64 {
+	per := triggers.Quantity(target)
+	switch milli := per.MilliValue(); {
+	case value == 0:
+		return 0
+	case milli > 0:
+		return math.Ceil(math.Round(value*1000) / float64(milli))
+	}
+	return most
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -37,8 +38,7 @@ func (s *subject) entries() []entry {
 		e := s.entry(i)
 		e.Type = t.kind
 		if t.parsed != nil {
-			target := triggers.Quantity(t.parsed.Target)
-			e.MetricName, e.TargetType, e.Target = t.parsed.MetricName, string(t.parsed.MetricType), target.String()
+			e.MetricName, e.TargetType, e.Target = metric(t.parsed)
 		}
 		all = append(all, e)
 	}
@@ -46,6 +46,22 @@ func (s *subject) entries() []entry {
 		all = append(all, s.entry(-1))
 	}
 	return all
+}
+
+// metric is what the HPA gets for a trigger. Where the upstream names its metrics,
+// only the type of the target is known.
+func metric(t *triggers.Trigger) (name, targetType, target string) {
+	targetType = string(t.MetricType)
+	switch {
+	case t.Resource != nil && t.Resource.Target.AverageUtilization != nil:
+		return t.MetricName, targetType, strconv.Itoa(int(*t.Resource.Target.AverageUtilization))
+	case t.Resource != nil:
+		return t.MetricName, targetType, t.Resource.Target.AverageValue.String()
+	case t.Source.Definition().NamesMetrics:
+		return "", targetType, ""
+	}
+	q := triggers.Quantity(t.Target)
+	return t.MetricName, targetType, q.String()
 }
 
 // entry is what the problems say of trigger i, or of everything when i is -1.

@@ -239,8 +239,15 @@ func sample(typ string, e scalers.Example) (string, error) {
 	type object map[string]any
 	trigger := object{"type": typ, "metadata": e.Metadata}
 	name := typ + "-credentials"
-	if len(e.Auth) > 0 {
+	auth := object{}
+	if e.Identity != "" {
+		auth["podIdentity"] = object{"provider": e.Identity}
+	}
+	if len(e.Auth) > 0 || e.Identity != "" {
 		trigger["authenticationRef"] = object{"name": name}
+	}
+	if e.MetricType != "" {
+		trigger["metricType"] = e.MetricType
 	}
 	docs := []object{{
 		"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": object{"name": "worker"},
@@ -251,12 +258,13 @@ func sample(typ string, e scalers.Example) (string, error) {
 		for _, k := range slices.Sorted(maps.Keys(e.Auth)) {
 			refs = append(refs, object{"parameter": k, "name": name, "key": k})
 		}
-		docs = append(docs,
-			object{
-				"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": object{"name": name},
-				"spec": object{"secretTargetRef": refs},
-			},
-			object{"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": name}, "stringData": e.Auth})
+		auth["secretTargetRef"] = refs
+	}
+	if len(auth) > 0 {
+		docs = append(docs, object{"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": object{"name": name}, "spec": auth})
+	}
+	if len(e.Auth) > 0 {
+		docs = append(docs, object{"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": name}, "stringData": e.Auth})
 	}
 	out := make([]string, len(docs))
 	for i, d := range docs {

@@ -37,6 +37,9 @@ type outcome struct {
 	reading  *measurement      // what it measured; nil when it was not
 }
 
+// readByHPA reports whether the trigger is one that nobody but the HPA measures.
+func (o outcome) readByHPA() bool { return o.parsed != nil && o.parsed.Resource != nil }
+
 // unreadable is the subject of a document that could not be read.
 func unreadable(d document) *subject {
 	s := &subject{file: d.file}

@@ -86,7 +86,7 @@ func TestKnownAnswers(t *testing.T) {
 	if err := yaml.UnmarshalStrict(raw, &vectors); err != nil {
 		t.Fatal(err)
 	}
-	if len(vectors) < 52 {
+	if len(vectors) < 235 {
 		t.Fatalf("only %d vectors", len(vectors))
 	}
 	for _, v := range vectors {
@@ -99,9 +99,6 @@ func TestKnownAnswers(t *testing.T) {
 
 func (v vector) check(t *testing.T) {
 	t.Helper()
-	if v.FormulaInput {
-		t.Fatal("inputs of formulas are not supported")
-	}
 	list, err := json.Marshal(object{"apiVersion": "v1", "kind": "List", "items": v.manifests()})
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +123,9 @@ func (v vector) check(t *testing.T) {
 	}
 	if !e.OK {
 		return
+	}
+	if v.MetricName == "" {
+		return // read by the HPA itself, or named by the upstream
 	}
 	gotTarget, gotErr := resource.ParseQuantity(e.Target)
 	wantTarget, wantErr := resource.ParseQuantity(v.Target)

@@ -9,6 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 )
 
 // Apply writes object by server-side apply: what it holds becomes what weir
@@ -40,6 +43,21 @@ func PatchStatus(ctx context.Context, c client.StatusClient, was, is client.Obje
 	// The patch holds the UID, as only one side has it: a precondition.
 	if err := c.Status().Patch(ctx, is, client.MergeFrom(was), client.FieldOwner(FieldManager)); err != nil {
 		return fmt.Errorf("writing the status of %s %q: %w", reflect.TypeOf(was).Elem().Name(), was.GetName(), err)
+	}
+	return nil
+}
+
+// RemoveFinalizer takes weir's finalizer off an object, in the object given too;
+// without one nothing is written. The error is a conflict when the object has
+// changed meanwhile, and not found when it is gone.
+func RemoveFinalizer(ctx context.Context, c client.Writer, o client.Object) error {
+	before, ok := o.DeepCopyObject().(client.Object)
+	if !ok || !controllerutil.RemoveFinalizer(o, v1alpha1.Finalizer) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := c.Patch(ctx, o, patch, client.FieldOwner(FieldManager)); err != nil {
+		return fmt.Errorf("removing the finalizer of %s %q: %w", reflect.TypeOf(o).Elem().Name(), client.ObjectKeyFromObject(o), err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,6 +138,43 @@ func TestApplyingThatFails(t *testing.T) {
 	}
 }
 
+func TestRemovingTheFinalizer(t *testing.T) {
+	t.Parallel()
+	so := &v1alpha1.ScaledObject{ObjectMeta: metav1.ObjectMeta{Name: "o", Namespace: "shop", Finalizers: []string{"other/one", v1alpha1.Finalizer}}}
+	patches := 0
+	c := builder(t).WithObjects(so).WithInterceptorFuncs(interceptor.Funcs{
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, options ...client.PatchOption) error {
+			patches++
+			return c.Patch(ctx, o, p, options...)
+		},
+	}).Build()
+	read := func() *v1alpha1.ScaledObject {
+		t.Helper()
+		got := new(v1alpha1.ScaledObject)
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(so), got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	old := read()
+	for range 2 { // the second time there is nothing to do
+		got := read()
+		if err := kube.RemoveFinalizer(t.Context(), c, got); err != nil || fmt.Sprint(got.Finalizers, read().Finalizers) != "[other/one] [other/one]" {
+			t.Errorf("%v, %v", got.Finalizers, err)
+		}
+	}
+	if patches != 1 {
+		t.Errorf("%d patches", patches)
+	}
+	if err := kube.RemoveFinalizer(t.Context(), c, old); !apierrors.IsConflict(err) || !strings.HasPrefix(text(err), `removing the finalizer of ScaledObject "shop/o": `) {
+		t.Errorf("got %v", err)
+	}
+	gone := &v1alpha1.ScaledObject{ObjectMeta: metav1.ObjectMeta{Name: "gone", Namespace: "shop", ResourceVersion: "1", Finalizers: []string{v1alpha1.Finalizer}}}
+	if err := kube.RemoveFinalizer(t.Context(), c, gone); !apierrors.IsNotFound(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestReaderReadsAuthenticationObjectsFromTheCache(t *testing.T) {
 	t.Parallel()
 	spec := v1alpha1.TriggerAuthenticationSpec{FilePath: "x"}
@@ -185,10 +223,10 @@ func TestStrippingKeepsWhatTriggersNeed(t *testing.T) {
 	c := corev1.Container{Name: "c", Image: "i", Env: []corev1.EnvVar{plain("A", "a")}, EnvFrom: []corev1.EnvFromSource{allOfMap("m", "")}}
 	out := kube.StripTemplate(&corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b"}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{c}, Volumes: make([]corev1.Volume, 3), InitContainers: []corev1.Container{c}},
+		Spec:       corev1.PodSpec{ServiceAccountName: "sa", Containers: []corev1.Container{c}, Volumes: make([]corev1.Volume, 3), InitContainers: []corev1.Container{c}},
 	})
 	got := out.Spec.Containers
-	if len(got) != 1 || got[0].Name != "c" || got[0].Image != "" || len(got[0].Env) != 1 || len(got[0].EnvFrom) != 1 ||
+	if out.Spec.ServiceAccountName != "sa" || len(got) != 1 || got[0].Name != "c" || got[0].Image != "" || len(got[0].Env) != 1 || len(got[0].EnvFrom) != 1 ||
 		out.Labels != nil || out.Spec.Volumes != nil || out.Spec.InitContainers != nil {
 		t.Errorf("got %+v", out)
 	}

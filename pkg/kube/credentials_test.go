@@ -1,7 +1,9 @@
 package kube_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,7 +43,6 @@ func workload() kube.Workload {
 
 const (
 	noBroker   = "does not exist; create it or correct the reference"
-	onlyThese  = " is not supported by this version; use secretTargetRef, configMapTargetRef or env"
 	taRef      = "TriggerAuthentication shop/auth"
 	ctaRef     = "ClusterTriggerAuthentication auth"
 	notAllowed = ": weir is not allowed to; grant its service account get and watch on it"
@@ -128,23 +129,19 @@ func TestAuthenticationParameters(t *testing.T) {
 			spec: auth{
 				FilePath: "x", SecretTargetRef: append(target("p", "gone", "k"), target("q", "broker", "password")...),
 				ConfigMapTargetRef: target("u", "broker", "nope"), AzureKeyVault: &v1alpha1.AzureKeyVault{},
+				OAuth2: &v1alpha1.OAuth2{TokenURL: "canary", ClientID: "c"},
 			},
-			want: "map[p: q:from-secret u:]", refs: "ConfigMap shop/broker, Secret shop/broker, Secret shop/gone, " + taRef,
-			err: "authentication source azureKeyVault" + onlyThese + "\nauthentication source filePath" + onlyThese + "\n" +
+			want: "map[clientID:c endpointParams: oauthTokenURI:canary p: q:from-secret scopes: u:]",
+			refs: "ConfigMap shop/broker, Secret shop/broker, Secret shop/gone, " + taRef,
+			err: "filePath is for ClusterTriggerAuthentications only; use secretTargetRef\n" +
 				`resolving authentication parameter "u": ConfigMap "broker" in namespace "shop" has no key "nope"; add the key or correct the reference` + "\n" +
-				`resolving authentication parameter "p": Secret "gone" in namespace "shop" ` + noBroker,
-		},
-		{name: "Vault", spec: auth{HashiCorpVault: &v1alpha1.HashiCorpVault{}}, want: "map[]", refs: taRef, err: "authentication source hashiCorpVault" + onlyThese},
-		{name: "Google", spec: auth{GCPSecretManager: &v1alpha1.GCPSecretManager{}}, want: "map[]", refs: taRef, err: "authentication source gcpSecretManager" + onlyThese},
-		{name: "AWS", spec: auth{AWSSecretManager: &v1alpha1.AWSSecretManager{}}, want: "map[]", refs: taRef, err: "authentication source awsSecretManager" + onlyThese},
-		{name: "OAuth", spec: auth{OAuth2: &v1alpha1.OAuth2{}}, want: "map[]", refs: taRef, err: "authentication source oauth2" + onlyThese},
-		{
-			name: "tokens", spec: auth{BoundServiceAccountToken: make([]v1alpha1.BoundServiceAccountToken, 1)}, want: "map[]", refs: taRef,
-			err: "authentication source boundServiceAccountToken" + onlyThese,
+				`resolving authentication parameter "p": Secret "gone" in namespace "shop" ` + noBroker + "\n" +
+				"authentication source azureKeyVault: it needs credentials, or a podIdentity of provider azure-workload\n" +
+				`resolving authentication parameter "oauthTokenURI": oauth2.tokenUrl must be an absolute URL that begins with http:// or https://`,
 		},
 		{
 			name: "an identity", spec: auth{PodIdentity: &v1alpha1.PodIdentity{Provider: "aws", RoleArn: &role, IdentityID: &id}},
-			want: "map[] {aws id   arn:aws:iam::1:role/r  keda}", refs: taRef,
+			want: "map[] {aws id   arn:aws:iam::1:role/r  keda false}", refs: taRef,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -157,7 +154,8 @@ func TestAuthenticationParameters(t *testing.T) {
 			} else {
 				all.auths["shop/auth"] = &tc.spec
 			}
-			values, refs, err := kube.Credentials{Objects: all, ClusterNamespace: "weir"}.Resolve(t.Context(), v1alpha1.Trigger{AuthenticationRef: ref}, workload())
+			found, err := kube.Credentials{Objects: all, ClusterNamespace: "weir"}.Resolve(t.Context(), v1alpha1.Trigger{AuthenticationRef: ref}, workload())
+			values := found.Values
 			got := fmt.Sprint(values.Auth)
 			if values.Identity != (param.Identity{}) {
 				got += fmt.Sprintf(" %v", values.Identity)
@@ -165,11 +163,17 @@ func TestAuthenticationParameters(t *testing.T) {
 			if got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
-			if got := short(refs); got != tc.refs {
+			if got := short(found.Refs); got != tc.refs {
 				t.Errorf("refs %s, want %s", got, tc.refs)
 			}
 			if text(err) != tc.err {
 				t.Errorf("error\n%v\nwant\n%s", err, tc.err)
+			}
+			if found.FreshFor != 0 {
+				t.Errorf("it is good for %v, want until something changes", found.FreshFor)
+			}
+			if _, transient := errors.AsType[*kube.TransientError](err); transient != strings.Contains(tc.err, "connection refused") {
+				t.Errorf("transient: %v", transient)
 			}
 		})
 	}
@@ -190,14 +194,16 @@ func TestAuthenticationObjects(t *testing.T) {
 			all := cluster()
 			all.auths["shop/auth"], all.auths["other/other"] = &auth{}, &auth{}
 			ref := &v1alpha1.AuthenticationRef{Name: tc.object, Kind: tc.kind}
-			values, refs, err := kube.Credentials{Objects: all}.Resolve(t.Context(), v1alpha1.Trigger{
-				Metadata: map[string]string{"a": "b"}, AuthenticationRef: ref,
-			}, workload())
-			if short(refs) != tc.refs || text(err) != tc.err {
-				t.Errorf("refs %s, error %v", short(refs), err)
+			w := workload()
+			w.Name = "worker"
+			found, err := kube.Credentials{Objects: all}.Resolve(t.Context(), v1alpha1.Trigger{
+				Metadata: map[string]string{"a": "b"}, AuthenticationRef: ref, MetricType: "Value",
+			}, w)
+			if short(found.Refs) != tc.refs || text(err) != tc.err {
+				t.Errorf("refs %s, error %v", short(found.Refs), err)
 			}
-			if values.Metadata["a"] != "b" {
-				t.Error("the metadata is lost")
+			if v := found.Values; v.Metadata["a"] != "b" || v.Namespace != "shop" || v.Name != "worker" || v.MetricType != "Value" {
+				t.Errorf("got %+v", v)
 			}
 		})
 	}
@@ -208,9 +214,9 @@ func TestErrorsShowNoSecrets(t *testing.T) {
 	t.Parallel()
 	all := cluster()
 	all.auths["shop/auth"] = &auth{SecretTargetRef: append(target("p", "broker", "password"), target("q", "broker", "nope")...)}
-	values, _, err := kube.Credentials{Objects: all}.Resolve(t.Context(), v1alpha1.Trigger{AuthenticationRef: &v1alpha1.AuthenticationRef{Name: "auth"}}, workload())
-	if values.Auth["p"] != "from-secret" || err == nil {
-		t.Fatalf("%v, %v", values.Auth, err)
+	found, err := kube.Credentials{Objects: all}.Resolve(t.Context(), v1alpha1.Trigger{AuthenticationRef: &v1alpha1.AuthenticationRef{Name: "auth"}}, workload())
+	if found.Values.Auth["p"] != "from-secret" || err == nil {
+		t.Fatalf("%v, %v", found.Values.Auth, err)
 	}
 	want := `resolving authentication parameter "q": Secret "broker" in namespace "shop" has no key "nope"; add the key or correct the reference`
 	if err.Error() != want {

@@ -126,16 +126,16 @@ func TestEnvironment(t *testing.T) {
 				},
 			}
 			w := kube.Workload{Namespace: "shop", Pod: &corev1.PodSpec{Containers: []corev1.Container{{Name: "c", EnvFrom: tc.from, Env: tc.env}}}}
-			values, refs, err := kube.Credentials{Objects: all}.Resolve(t.Context(), v1alpha1.Trigger{Metadata: map[string]string{"hostFromEnv": " X "}}, w)
-			got, ok := values.Env["X"]
+			found, err := kube.Credentials{Objects: all}.Resolve(t.Context(), v1alpha1.Trigger{Metadata: map[string]string{"hostFromEnv": " X "}}, w)
+			got, ok := found.Values.Env["X"]
 			if !ok {
 				got = "-"
 			}
 			if got != tc.want || text(err) != tc.err {
 				t.Errorf("got %q, %v; want %q, %s", got, err, tc.want, tc.err)
 			}
-			if short(refs) != tc.reads || all.reads() != tc.reads {
-				t.Errorf("refs %s, read %s; want %s", short(refs), all.reads(), tc.reads)
+			if short(found.Refs) != tc.reads || all.reads() != tc.reads {
+				t.Errorf("refs %s, read %s; want %s", short(found.Refs), all.reads(), tc.reads)
 			}
 		})
 	}
@@ -161,9 +161,9 @@ func TestTheContainerWithTheEnvironment(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			w := kube.Workload{Namespace: "shop", Pod: tc.pod, Container: tc.container}
-			values, refs, err := kube.Credentials{Objects: cluster()}.Resolve(t.Context(), v1alpha1.Trigger{Metadata: tc.metadata}, w)
-			if values.Env["PW"] != tc.want || text(err) != tc.err || len(refs) > 0 {
-				t.Errorf("got %q, %v, %v", values.Env["PW"], refs, err)
+			got, err := kube.Credentials{Objects: cluster()}.Resolve(t.Context(), v1alpha1.Trigger{Metadata: tc.metadata}, w)
+			if got.Values.Env["PW"] != tc.want || text(err) != tc.err || len(got.Refs) > 0 {
+				t.Errorf("got %q, %v, %v", got.Values.Env["PW"], got.Refs, err)
 			}
 		})
 	}
@@ -176,11 +176,11 @@ func FuzzExpansion(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		w := kube.Workload{Pod: &corev1.PodSpec{Containers: []corev1.Container{{Env: []corev1.EnvVar{plain("A", "va"), plain("X", value)}}}}}
-		values, _, err := kube.Credentials{Objects: &objects{}}.Resolve(t.Context(), v1alpha1.Trigger{Metadata: map[string]string{"hostFromEnv": "X"}}, w)
+		found, err := kube.Credentials{Objects: &objects{}}.Resolve(t.Context(), v1alpha1.Trigger{Metadata: map[string]string{"hostFromEnv": "X"}}, w)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := values.Env["X"]
+		got := found.Values.Env["X"]
 		if want := expanded(value); got != want {
 			t.Errorf("%q: got %q, want %q", value, got, want)
 		}

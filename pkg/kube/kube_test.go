@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -25,6 +26,7 @@ type objects struct {
 	configMaps   map[string]map[string]string
 	auths        map[string]*v1alpha1.TriggerAuthenticationSpec
 	clusterAuths map[string]*v1alpha1.TriggerAuthenticationSpec
+	accounts     map[string]*corev1.ServiceAccount
 	read         []string // what was asked for
 }
 
@@ -58,6 +60,10 @@ func (o *objects) TriggerAuthentication(_ context.Context, namespace, name strin
 
 func (o *objects) ClusterTriggerAuthentication(_ context.Context, name string) (*v1alpha1.TriggerAuthenticationSpec, error) {
 	return look(o, o.clusterAuths, "ClusterTriggerAuthentication", name)
+}
+
+func (o *objects) ServiceAccount(_ context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+	return look(o, o.accounts, "ServiceAccount", namespace+"/"+name)
 }
 
 // reads are the Secrets and ConfigMaps that were read, each once, sorted.

@@ -26,19 +26,22 @@ type Objects interface {
 	TriggerAuthentication(ctx context.Context, namespace, name string) (*v1alpha1.TriggerAuthenticationSpec, error)
 	// ClusterTriggerAuthentication returns the spec of one.
 	ClusterTriggerAuthentication(ctx context.Context, name string) (*v1alpha1.TriggerAuthenticationSpec, error)
+	// ServiceAccount returns one with at least its metadata.
+	ServiceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error)
 }
 
 // Ref names an object that a trigger depends on.
 type Ref struct {
-	Kind      string // Secret, ConfigMap, TriggerAuthentication or ClusterTriggerAuthentication
+	Kind      string // Secret, ConfigMap, ServiceAccount, TriggerAuthentication or ClusterTriggerAuthentication
 	Namespace string // empty for cluster-scoped kinds
 	Name      string
 }
 
 // The kinds a Ref has besides those of package v1alpha1.
 const (
-	KindSecret    = "Secret"
-	KindConfigMap = "ConfigMap"
+	KindSecret         = "Secret"
+	KindConfigMap      = "ConfigMap"
+	KindServiceAccount = "ServiceAccount"
 )
 
 // String describes the object for people: `Secret "name" in namespace "ns"`.
@@ -63,15 +66,34 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%v does not exist; create it or correct the reference", e.Ref)
 }
 
+// TransientError says that something could not be read for a reason that is not
+// the user's: the API server did not answer, or the caller gave up. It says
+// nothing of what was to be read; try again.
+type TransientError struct{ Err error }
+
+// Error implements error.
+func (e *TransientError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *TransientError) Unwrap() error { return e.Err }
+
 // recorder reads through Objects and remembers what was asked for, whether or
 // not it exists: a missing object is to be watched too.
 type recorder struct {
 	objects Objects
-	refs    map[Ref]bool
+	// only is the one namespace that Secrets may be read in; empty means any.
+	only string
+	refs map[Ref]bool
 }
 
+// secret reads a Secret. One that may not be read is not looked for at all, not
+// even one of the same name elsewhere.
 func (r *recorder) secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
 	ref := Ref{KindSecret, namespace, name}
+	if r.only != "" && namespace != r.only {
+		return nil, fmt.Errorf("reading %v is denied: weir is restricted to the Secrets of namespace %q; "+
+			"let a ClusterTriggerAuthentication take it from there", ref, r.only)
+	}
 	r.refs[ref] = true
 	data, err := r.objects.Secret(ctx, namespace, name)
 	return data, readError(ref, err)
@@ -82,6 +104,13 @@ func (r *recorder) configMap(ctx context.Context, namespace, name string) (map[s
 	r.refs[ref] = true
 	data, err := r.objects.ConfigMap(ctx, namespace, name)
 	return data, readError(ref, err)
+}
+
+func (r *recorder) serviceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+	ref := Ref{KindServiceAccount, namespace, name}
+	r.refs[ref] = true
+	account, err := r.objects.ServiceAccount(ctx, namespace, name)
+	return account, readError(ref, err)
 }
 
 func (r *recorder) authentication(ctx context.Context, namespace string, to v1alpha1.AuthenticationRef) (*v1alpha1.TriggerAuthenticationSpec, error) {
@@ -101,7 +130,8 @@ func (r *recorder) authentication(ctx context.Context, namespace string, to v1al
 	return spec, readError(ref, err)
 }
 
-// readError tells a missing object from one that cannot be read.
+// readError tells a missing object from one that weir may not read, and both from
+// one that cannot be read at present.
 func readError(ref Ref, err error) error {
 	switch {
 	case err == nil:
@@ -111,7 +141,7 @@ func readError(ref Ref, err error) error {
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("reading %v: weir is not allowed to; grant its service account get and watch on it", ref)
 	}
-	return fmt.Errorf("reading %v: %w", ref, err)
+	return &TransientError{fmt.Errorf("reading %v: %w", ref, err)}
 }
 
 // container returns the container called name, or the first one when name is

@@ -9,8 +9,8 @@ import (
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 )
 
-// Reader is Objects on a running cluster: Secrets and ConfigMaps by name,
-// authentication objects from the cache.
+// Reader is Objects on a running cluster: Secrets, ConfigMaps and ServiceAccounts
+// by name, authentication objects from the cache.
 type Reader struct {
 	*Watches
 	Cache client.Reader

@@ -10,10 +10,12 @@ func StripMeta(m *metav1.ObjectMeta) {
 	m.ManagedFields, m.Annotations, m.Labels = nil, nil, nil
 }
 
-// StripTemplate returns a pod template with nothing but the containers' names
-// and environment, from which trigger parameters may be taken.
+// StripTemplate returns a pod template with nothing but the service account and
+// the containers' names and environment, from which trigger parameters may be
+// taken.
 func StripTemplate(t *corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 	var out corev1.PodTemplateSpec
+	out.Spec.ServiceAccountName = t.Spec.ServiceAccountName
 	for _, c := range t.Spec.Containers {
 		out.Spec.Containers = append(out.Spec.Containers, corev1.Container{Name: c.Name, Env: c.Env, EnvFrom: c.EnvFrom})
 	}

@@ -16,8 +16,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Watches reads Secrets and ConfigMaps by name and watches exactly those that
-// somebody refers to. Nothing is listed: the service account needs get and watch
+// Watches reads Secrets, ConfigMaps and ServiceAccounts by name and watches
+// exactly those that somebody refers to. Nothing is listed: the service account needs get and watch
 // only, and Secrets that no trigger names never enter the process.
 //
 // Each watched object costs one watch on the API server and one goroutine.
@@ -93,7 +93,7 @@ func (w *Watches) set(owner string, refs []Ref) (stale bool) {
 	defer w.mu.Unlock()
 	var kept []Ref
 	for _, r := range refs {
-		if r.Kind != KindSecret && r.Kind != KindConfigMap {
+		if r.Kind != KindSecret && r.Kind != KindConfigMap && r.Kind != KindServiceAccount {
 			continue
 		}
 		e := w.entry(r)
@@ -143,6 +143,15 @@ func (w *Watches) ConfigMap(ctx context.Context, namespace, name string) (map[st
 	o, err := w.object(ctx, Ref{KindConfigMap, namespace, name})
 	if m, ok := o.(*corev1.ConfigMap); ok {
 		return m.Data, nil
+	}
+	return nil, err
+}
+
+// ServiceAccount returns a ServiceAccount and begins to watch it, as Secret does.
+func (w *Watches) ServiceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+	o, err := w.object(ctx, Ref{KindServiceAccount, namespace, name})
+	if a, ok := o.(*corev1.ServiceAccount); ok {
+		return a, nil
 	}
 	return nil, err
 }
@@ -256,8 +265,11 @@ func (w *Watches) update(ref Ref, e *watched, object runtime.Object, err error, 
 
 // get reads ref. Managed fields and the like are dropped with the copy.
 func (w *Watches) get(ctx context.Context, ref Ref) (runtime.Object, error) {
-	if ref.Kind == KindSecret {
+	switch ref.Kind {
+	case KindSecret:
 		return w.client.CoreV1().Secrets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	case KindServiceAccount:
+		return w.client.CoreV1().ServiceAccounts(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 	}
 	return w.client.CoreV1().ConfigMaps(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 }
@@ -266,8 +278,11 @@ func (w *Watches) get(ctx context.Context, ref Ref) (runtime.Object, error) {
 // server begins with that, so nothing between get and watch is missed.
 func (w *Watches) watch(ctx context.Context, ref Ref) (watch.Interface, error) {
 	only := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", ref.Name).String()}
-	if ref.Kind == KindSecret {
+	switch ref.Kind {
+	case KindSecret:
 		return w.client.CoreV1().Secrets(ref.Namespace).Watch(ctx, only)
+	case KindServiceAccount:
+		return w.client.CoreV1().ServiceAccounts(ref.Namespace).Watch(ctx, only)
 	}
 	return w.client.CoreV1().ConfigMaps(ref.Namespace).Watch(ctx, only)
 }

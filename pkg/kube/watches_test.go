@@ -25,7 +25,7 @@ import (
 	"github.com/weir-sh/weir/pkg/kube"
 )
 
-// server is an API server with Secrets and ConfigMaps, by "secrets/name", and
+// server is an API server with Secrets, ConfigMaps and ServiceAccounts, by "secrets/name", and
 // what happens in it. All of it lives in one bubble of virtual time.
 type server struct {
 	t       *testing.T
@@ -116,8 +116,12 @@ func (s *server) put(key, value string) {
 	resource, name, _ := strings.Cut(key, "/")
 	meta := metav1.ObjectMeta{Name: name, Namespace: "shop", ResourceVersion: strconv.Itoa(s.version)}
 	var o runtime.Object = &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"k": []byte(value)}}
-	if resource == "configmaps" {
+	switch resource {
+	case "configmaps":
 		o = &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"k": value}}
+	case "serviceaccounts":
+		meta.Annotations = map[string]string{"k": value}
+		o = &corev1.ServiceAccount{ObjectMeta: meta}
 	}
 	was := s.objects[key]
 	if s.objects[key] = o; value == "" {
@@ -228,6 +232,24 @@ func TestChangesAreToldToWhoRefers(t *testing.T) {
 		s.watches.Set("a", nil)
 		s.put("secrets/s", "4")
 		s.want("4", "b")
+	})
+}
+
+func TestServiceAccountsAreWatchedToo(t *testing.T) {
+	bubble(t, func(s *server) {
+		ref := []kube.Ref{{Kind: kube.KindServiceAccount, Namespace: "shop", Name: "a"}}
+		if _, err := s.watches.ServiceAccount(s.t.Context(), "shop", "a"); !apierrors.IsNotFound(err) {
+			s.t.Errorf("got %v", err)
+		}
+		s.watches.Set("o", ref)
+		s.put("serviceaccounts/a", "arn")
+		if got := s.events(); got != "o" {
+			s.t.Errorf("told %q", got)
+		}
+		a, err := s.watches.ServiceAccount(s.t.Context(), "shop", "a")
+		if err != nil || a.Annotations["k"] != "arn" {
+			s.t.Errorf("got %v, %v", a, err)
+		}
 	})
 }
 

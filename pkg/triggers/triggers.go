@@ -7,12 +7,15 @@
 package triggers
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
@@ -32,6 +35,15 @@ type Trigger struct {
 	MetricType autoscalingv2.MetricTargetType
 	// Cached says that HPA reads are answered with the last poll.
 	Cached bool
+	// Resource is what the HPA reads itself; nil for what is measured.
+	Resource *Resource
+}
+
+// Resource is a metric of the workload's pods, such as CPU, as the HPA gets it.
+type Resource struct {
+	Name      corev1.ResourceName
+	Container string // empty means all containers of the pod
+	Target    autoscalingv2.MetricTarget
 }
 
 // Problem is something wrong, or doubtful, at one field of an object.
@@ -90,6 +102,9 @@ func (r *Result) trigger(registry *scalers.Registry, i int, in Input, names map[
 		r.problem(i, field+".type", err.Error())
 		return
 	}
+	if in.Spec.MetricType == autoscalingv2.UtilizationMetricType && !def.ReadByHPA {
+		r.problem(i, field+".metricType", "Utilization is for cpu and memory triggers; use AverageValue or Value")
+	}
 	parsed, warnings, err := def.Parse(in.Values)
 	for _, e := range param.Errors(err) {
 		// A parameter that is missing because its source is: the source is the
@@ -104,17 +119,42 @@ func (r *Result) trigger(registry *scalers.Registry, i int, in Input, names map[
 	if len(r.Problems) > before {
 		return
 	}
-	if err == nil && parsed.Target <= 0 {
+	if !def.ReadByHPA && !def.NamesMetrics && parsed.Target <= 0 {
 		r.Warnings = append(r.Warnings, Problem{i, field, "the target is zero or less, so that any work asks for maxReplicaCount; set a positive target"})
 	}
 	metricType := in.Spec.MetricType
 	if metricType == "" {
 		metricType = autoscalingv2.AverageValueMetricType
 	}
-	r.Triggers = append(r.Triggers, Trigger{
+	t := Trigger{
 		Trigger: parsed, Index: i, Name: in.Spec.Name, Type: in.Spec.Type,
 		MetricName: parsed.MetricName(i), MetricType: metricType, Cached: in.Spec.UseCachedMetrics,
-	})
+	}
+	if read, ok := parsed.Resource(); ok {
+		target, err := resourceTarget(metricType, read.Target)
+		if err != nil {
+			r.problem(i, field+".metadata", err.Error())
+			return
+		}
+		t.MetricName, t.Resource = read.Name, &Resource{corev1.ResourceName(read.Name), read.Container, target}
+	}
+	r.Triggers = append(r.Triggers, t)
+}
+
+// resourceTarget makes the target of a metric that the HPA reads itself.
+func resourceTarget(as autoscalingv2.MetricTargetType, value string) (autoscalingv2.MetricTarget, error) {
+	if as == autoscalingv2.UtilizationMetricType {
+		n, err := strconv.ParseInt(value, 10, 32)
+		if err != nil {
+			return autoscalingv2.MetricTarget{}, errors.New("the target is no whole percentage")
+		}
+		return autoscalingv2.MetricTarget{Type: as, AverageUtilization: new(int32(n))}, nil
+	}
+	q, err := resource.ParseQuantity(value)
+	if err != nil {
+		return autoscalingv2.MetricTarget{}, errors.New("the target is no quantity")
+	}
+	return autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: &q}, nil
 }
 
 // envelope checks what does not depend on the scaler.
@@ -127,9 +167,6 @@ func (r *Result) envelope(i int, field string, in Input) {
 			}
 			r.problem(i, at, line)
 		}
-	}
-	if in.Spec.MetricType == autoscalingv2.UtilizationMetricType {
-		r.problem(i, field+".metricType", "Utilization is for cpu and memory triggers; use AverageValue or Value")
 	}
 }
 

@@ -113,7 +113,7 @@ func TestParse(t *testing.T) {
 		{
 			"an unknown type without",
 			[]triggers.Input{input(fine, func(in *triggers.Input) { in.Spec.Type = "cron" })},
-			"problem 0: spec.triggers[0].type: trigger type \"cron\" is not supported by this version; known types are queue\n",
+			"problem 0: spec.triggers[0].type: trigger type \"cron\" is not known; weir scalers lists those that are\n",
 		},
 		{
 			"Utilization",

@@ -10,7 +10,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -49,13 +48,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err := r.client.Get(ctx, req.NamespacedName, o); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	before, ok := o.DeepCopyObject().(client.Object)
-	if !ok || o.GetDeletionTimestamp().IsZero() || !controllerutil.RemoveFinalizer(o, v1alpha1.Finalizer) {
+	if o.GetDeletionTimestamp().IsZero() {
 		return reconcile.Result{}, nil
 	}
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.client.Patch(ctx, o, patch, client.FieldOwner(kube.FieldManager)); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("removing the finalizer of %q: %w", req.NamespacedName, err))
-	}
-	return reconcile.Result{}, nil
+	return reconcile.Result{}, client.IgnoreNotFound(kube.RemoveFinalizer(ctx, r.client, o))
 }

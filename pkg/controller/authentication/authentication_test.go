@@ -46,7 +46,7 @@ func TestTheFinalizerGoesOnlyFromWhatIsBeingDeleted(t *testing.T) {
 		},
 		"the API server fails": {
 			&v1alpha1.TriggerAuthentication{ObjectMeta: named("ns", v1alpha1.Finalizer)},
-			func() client.Object { return new(v1alpha1.TriggerAuthentication) }, true, refuse, false, `removing the finalizer of "ns/a": boom`,
+			func() client.Object { return new(v1alpha1.TriggerAuthentication) }, true, refuse, false, `removing the finalizer of TriggerAuthentication "ns/a": boom`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

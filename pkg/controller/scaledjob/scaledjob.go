@@ -14,7 +14,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -47,7 +46,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading ScaledJob %q: %w", req.NamespacedName, err)
 	case !sj.DeletionTimestamp.IsZero():
-		err = r.release(ctx, sj)
+		// There is nothing to do before it may go. Its Jobs go after it, as it owns them.
+		err = kube.RemoveFinalizer(ctx, r.client, sj)
 	default:
 		err = r.writeStatus(ctx, sj)
 	}
@@ -56,20 +56,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{RequeueAfter: time.Second}, nil
 	}
 	return reconcile.Result{}, client.IgnoreNotFound(err)
-}
-
-// release removes the finalizer: there is nothing to do before the object may
-// go. Its Jobs go after it, as it owns them.
-func (r *Reconciler) release(ctx context.Context, sj *v1alpha1.ScaledJob) error {
-	before := sj.DeepCopy()
-	if !controllerutil.RemoveFinalizer(sj, v1alpha1.Finalizer) {
-		return nil
-	}
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.client.Patch(ctx, sj, patch, client.FieldOwner(kube.FieldManager)); err != nil {
-		return fmt.Errorf("removing the finalizer of ScaledJob %q: %w", client.ObjectKeyFromObject(sj), err)
-	}
-	return nil
 }
 
 // writeStatus writes the status if it differs.

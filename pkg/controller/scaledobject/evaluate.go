@@ -111,7 +111,7 @@ func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan) (deci
 func reading(t triggers.Trigger, s engine.Sample, sign sign, now time.Time) decide.Trigger {
 	out := decide.Trigger{
 		Name: t.MetricName, Type: t.Type, Target: t.Target, Activation: t.Activation,
-		State: sign.state, Value: s.Value,
+		State: sign.state, Value: s.Value, Resource: t.Resource != nil,
 	}
 	switch {
 	case s.Err != nil:

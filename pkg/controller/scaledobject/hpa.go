@@ -33,35 +33,63 @@ func desiredHPA(so *v1alpha1.ScaledObject, p *plan, version string) *autoscaling
 			},
 			MinReplicas: new(so.Spec.HPAMinReplicas()),
 			MaxReplicas: so.Spec.MaxReplicas(),
-			Metrics:     hpaMetrics(so, p.triggers),
+			Metrics:     hpaMetrics(so, p),
 			Behavior:    hpaBehavior(so),
 		},
 	}
 }
 
-// hpaMetrics is one external metric per trigger, in their order.
-func hpaMetrics(so *v1alpha1.ScaledObject, list []triggers.Trigger) []autoscalingv2.MetricSpec {
-	out := make([]autoscalingv2.MetricSpec, len(list))
-	for i, t := range list {
-		target := autoscalingv2.MetricTarget{Type: t.MetricType}
-		quantity := triggers.Quantity(t.Target)
-		if t.MetricType == autoscalingv2.AverageValueMetricType {
-			target.AverageValue = &quantity
-		} else {
-			target.Value = &quantity
-		}
-		out[i] = autoscalingv2.MetricSpec{
-			Type: autoscalingv2.ExternalMetricSourceType,
-			External: &autoscalingv2.ExternalMetricSource{
-				Metric: autoscalingv2.MetricIdentifier{
-					Name:     t.MetricName,
-					Selector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelScaledObjectName: so.Name}},
-				},
-				Target: target,
-			},
+// hpaMetrics is what the HPA scales by, in the order of the triggers.
+func hpaMetrics(so *v1alpha1.ScaledObject, p *plan) []autoscalingv2.MetricSpec {
+	var out []autoscalingv2.MetricSpec
+	for i, t := range p.triggers {
+		switch {
+		case t.Resource != nil:
+			out = append(out, resourceMetric(t.Resource))
+		case t.Source.Definition().NamesMetrics:
+			for _, m := range p.named[i] {
+				out = append(out, externalMetric(so, namedMetric(t, m.Name), t.MetricType, m.Target))
+			}
+		default:
+			out = append(out, externalMetric(so, t.MetricName, t.MetricType, t.Target))
 		}
 	}
 	return out
+}
+
+// externalMetric is a metric that weir serves.
+func externalMetric(so *v1alpha1.ScaledObject, name string, as autoscalingv2.MetricTargetType, per float64) autoscalingv2.MetricSpec {
+	target := autoscalingv2.MetricTarget{Type: as}
+	quantity := triggers.Quantity(per)
+	if as == autoscalingv2.AverageValueMetricType {
+		target.AverageValue = &quantity
+	} else {
+		target.Value = &quantity
+	}
+	return autoscalingv2.MetricSpec{
+		Type: autoscalingv2.ExternalMetricSourceType,
+		External: &autoscalingv2.ExternalMetricSource{
+			Metric: autoscalingv2.MetricIdentifier{
+				Name:     name,
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelScaledObjectName: so.Name}},
+			},
+			Target: target,
+		},
+	}
+}
+
+// resourceMetric is a metric that the HPA reads itself.
+func resourceMetric(r *triggers.Resource) autoscalingv2.MetricSpec {
+	if r.Container != "" {
+		return autoscalingv2.MetricSpec{
+			Type:              autoscalingv2.ContainerResourceMetricSourceType,
+			ContainerResource: &autoscalingv2.ContainerResourceMetricSource{Name: r.Name, Container: r.Container, Target: r.Target},
+		}
+	}
+	return autoscalingv2.MetricSpec{
+		Type:     autoscalingv2.ResourceMetricSourceType,
+		Resource: &autoscalingv2.ResourceMetricSource{Name: r.Name, Target: r.Target},
+	}
 }
 
 // hpaLabels are the object's labels, less those excluded, and our own last.

@@ -37,7 +37,7 @@ func (r *Reconciler) Metric(ctx context.Context, namespace, name, metric string)
 	if p == nil {
 		return Measured{}, &UnknownError{fmt.Sprintf("metric %q of ScaledObject %q in namespace %q, which is not in force (see its Ready and Paused conditions),", metric, name, namespace)}
 	}
-	t, ok := p.metric(metric)
+	t, inner, ok := p.served(metric)
 	if !ok {
 		return Measured{}, &UnknownError{fmt.Sprintf("metric %q of ScaledObject %q in namespace %q", metric, name, namespace)}
 	}
@@ -52,7 +52,7 @@ func (r *Reconciler) Metric(ctx context.Context, namespace, name, metric string)
 	}
 	switch {
 	case s.OK && r.Now().Sub(s.Measured) <= p.maxAge():
-		return Measured{s.Value, s.At}, nil
+		return measured(s, t, inner)
 	case s.Err != nil:
 		return Measured{}, fmt.Errorf("no value of %s that is newer than %s: %w", t.MetricName, p.maxAge(), s.Err)
 	case s.OK:

@@ -67,11 +67,8 @@ func (r *Reconciler) finalize(ctx context.Context, so *v1alpha1.ScaledObject) er
 			return err
 		}
 	}
-	before := so.DeepCopy()
-	controllerutil.RemoveFinalizer(so, v1alpha1.Finalizer)
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, so, patch, client.FieldOwner(kube.FieldManager)); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("removing the finalizer: %w", err))
+	if err := kube.RemoveFinalizer(ctx, r.Client, so); err != nil {
+		return client.IgnoreNotFound(err)
 	}
 	r.event(so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectDeleted, "deleting", "the ScaledObject was deleted")
 	r.forget(key)

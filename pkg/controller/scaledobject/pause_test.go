@@ -115,7 +115,7 @@ func TestUnpausing(t *testing.T) {
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Annotations = nil; so.Spec.Triggers[0].Type = "no-such" })
 	w.pass("a")
 	w.says("a", "Paused", "False ScaledObjectUnpaused: scaling is not paused", "Ready",
-		checkFailed+`spec.triggers[0].type: trigger type "no-such" is not supported by this version; known types are fake`)
+		checkFailed+`spec.triggers[0].type: trigger type "no-such" is not known; weir scalers lists those that are`)
 	w.forgets()
 
 	w.edits("a", triggers("jobs"))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +26,7 @@ import (
 // the engine is told. A problemError leaves the last good plan in force, unless
 // the workload belongs to another object.
 func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *object) error {
+	st.staleAt = time.Time{}
 	if err := r.claim(ctx, so); err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 	if wrong, err = collect(wrong, err); err != nil {
 		return err
 	}
-	result, err := r.triggers(ctx, so, target)
+	result, err := r.triggers(ctx, so, st, target)
 	if wrong, err = collect(wrong, err); err != nil {
 		return err
 	}
@@ -55,8 +57,14 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 		return err
 	}
 	next := &plan{target: target, triggers: result.Triggers, interval: so.Spec.PollingIntervalDuration(), hpaName: so.HPAName()}
-	if err := r.applyHPA(ctx, so, st, desiredHPA(so, next, r.Version)); err != nil {
+	if err := r.name(ctx, so, st.current.Load(), next); err != nil {
 		return err
+	}
+	// An HPA without a metric would scale on CPU.
+	if want := desiredHPA(so, next, r.Version); len(want.Spec.Metrics) > 0 {
+		if err := r.applyHPA(ctx, so, st, want); err != nil {
+			return err
+		}
 	}
 	r.enforce(so, st, next)
 	r.warn(so, st, append(warnings, result.Warnings...))
@@ -98,15 +106,6 @@ func collect(list []triggers.Problem, err error) ([]triggers.Problem, error) {
 	return list, err
 }
 
-// metricNames returns the names of the metrics, in the order of the triggers.
-func (p *plan) metricNames() []string {
-	names := make([]string, len(p.triggers))
-	for i, t := range p.triggers {
-		names[i] = t.MetricName
-	}
-	return names
-}
-
 // claim adds the finalizer and the label that the HPA's selector uses.
 func (r *Reconciler) claim(ctx context.Context, so *v1alpha1.ScaledObject) error {
 	before := so.DeepCopy()
@@ -146,20 +145,31 @@ func (r *Reconciler) target(so *v1alpha1.ScaledObject) (kube.Target, error) {
 
 // triggers resolves credentials and parses the triggers. What they depend on is
 // watched from now on, also what is missing.
-func (r *Reconciler) triggers(ctx context.Context, so *v1alpha1.ScaledObject, target kube.Target) (triggers.Result, error) {
-	workload := kube.Workload{Namespace: so.Namespace, Container: so.Spec.ScaleTargetRef.EnvSourceContainerName}
+func (r *Reconciler) triggers(ctx context.Context, so *v1alpha1.ScaledObject, st *object, target kube.Target) (triggers.Result, error) {
+	workload := kube.Workload{Namespace: so.Namespace, Name: so.Name, Container: so.Spec.ScaleTargetRef.EnvSourceContainerName}
 	var missing error
 	if target.Name != "" && needsEnvironment(so.Spec.Triggers) {
 		workload.Pod, missing = r.podTemplate(ctx, target)
 	}
 	var refs []kube.Ref
+	var transient error
 	inputs := make([]triggers.Input, len(so.Spec.Triggers))
 	for i, t := range so.Spec.Triggers {
-		values, used, err := r.Credentials.Resolve(ctx, t, workload)
-		inputs[i] = triggers.Input{Spec: t, Values: values, Err: err}
-		refs = append(refs, used...)
+		found, err := r.Credentials.Resolve(ctx, t, workload)
+		inputs[i] = triggers.Input{Spec: t, Values: found.Values, Err: err}
+		refs = append(refs, found.Refs...)
+		if at := r.Now().Add(found.FreshFor); found.FreshFor > 0 && (st.staleAt.IsZero() || at.Before(st.staleAt)) {
+			st.staleAt = at
+		}
+		if unread, ok := errors.AsType[*kube.TransientError](err); ok {
+			transient = unread
+		}
 	}
 	r.References.Set(client.ObjectKeyFromObject(so).String(), unique(refs))
+	if transient != nil {
+		// It says nothing of the object: what is in force stays so.
+		return triggers.Result{}, transient
+	}
 	return triggers.Parse(r.Registry, inputs), missing
 }
 

@@ -249,7 +249,7 @@ func TestAFallbackIsSaidToHaveNoEffect(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 1})
 	w.pass("a")
 	const text = "spec.fallback is not acted on by this version: while a trigger cannot be measured, the workload keeps its replicas"
-	w.says("a", "Ready", ready, "Fallback", "False NoFallbackFound: "+text)
+	w.says("a", "Ready", ready+"; warning: spec.fallback: "+strings.TrimPrefix(text, "spec.fallback "), "Fallback", "False NoFallbackFound: "+text)
 	w.tells(
 		"Normal KEDAScalersStarted: measuring s0-fake-jobs every 30s",
 		"Warning KEDAScalerInfo: spec.fallback: "+strings.TrimPrefix(text, "spec.fallback "),

@@ -128,7 +128,7 @@ func (r *Reconciler) reconcile(ctx context.Context, so *v1alpha1.ScaledObject) (
 	st, now := r.remembered(so), r.Now()
 	st.settled.Store(nil)
 	var failure error
-	if st.planDue(so, now) {
+	if st.planDue(so, now) || st.renamed(r.Engine.Latest) {
 		failure = st.planned(so, now, r.plan(ctx, so, st))
 	}
 	decision, err := r.evaluate(ctx, so, st)
@@ -167,7 +167,7 @@ func (o *object) recheck(d *decide.Decision, now time.Time) time.Duration {
 	if o.gone != "" {
 		after = sooner(after, retryProblem)
 	}
-	for _, at := range []time.Time{o.rewordAt, o.hpaGrace} {
+	for _, at := range []time.Time{o.rewordAt, o.hpaGrace, o.staleAt} {
 		if !at.IsZero() {
 			after = sooner(after, at.Sub(now))
 		}

@@ -65,6 +65,9 @@ func (r *Reconciler) unchanged(st *object) bool {
 	if !last.until.IsZero() && !now.Before(last.until) {
 		return false
 	}
+	if last.plan.renamed(r.Engine.Latest) {
+		return false
+	}
 	for i, t := range last.plan.triggers {
 		if last.plan.sign(t, r.Engine.Latest(t.Query), now) != last.signs[i] {
 			return false

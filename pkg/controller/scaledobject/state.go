@@ -31,6 +31,9 @@ type plan struct {
 	// carried holds, by metric name, the last readings with the settings before
 	// (a password that has changed), for the HPA until there are new ones.
 	carried map[string]engine.Sample
+	// named holds, by the trigger's place in triggers, the metrics that its
+	// upstream names; an entry is missing until they are known.
+	named map[int][]scalers.Metric
 }
 
 // carry takes over the readings of the plan before for triggers that are
@@ -55,7 +58,7 @@ func (p *plan) carry(before *plan, latest func(scalers.Query) engine.Sample) {
 	}
 }
 
-// metric returns the trigger that a metric name belongs to; case does not count.
+// metric returns the trigger of this metric name; case does not count.
 func (p *plan) metric(name string) (triggers.Trigger, bool) {
 	i := slices.IndexFunc(p.triggers, func(t triggers.Trigger) bool { return strings.EqualFold(t.MetricName, name) })
 	if i < 0 {
@@ -83,6 +86,7 @@ type object struct {
 	applied    uint64                       // sum of the labels and annotations the HPA was last given; zero: not known
 	problem    string                       // why the newest spec is not in force; empty when it is
 	retryAt    time.Time                    // when to look at a problem again
+	staleAt    time.Time                    // when to resolve credentials anew although nothing changed; zero: never
 	began      time.Time                    // when the object was first seen by this process
 	hpaGrace   time.Time                    // when to look again at an HPA that has not recovered; zero: it need not
 	gone       string                       // what is missing of the workload of the plan in force; empty when nothing is
@@ -123,7 +127,8 @@ func (o *object) begin(so *v1alpha1.ScaledObject, now time.Time) {
 // planDue reports whether the plan must be made anew.
 func (o *object) planDue(so *v1alpha1.ScaledObject, now time.Time) bool {
 	retry := o.problem != "" && !now.Before(o.retryAt)
-	return o.dirty.Swap(false) || retry || o.generation != so.Generation || o.notes != o.sum(so.Labels, so.Annotations)
+	stale := !o.staleAt.IsZero() && !now.Before(o.staleAt)
+	return o.dirty.Swap(false) || retry || stale || o.generation != so.Generation || o.notes != o.sum(so.Labels, so.Annotations)
 }
 
 // complaint is what a user must put right, or "".
@@ -233,9 +238,11 @@ func key(o engine.Owner) (client.ObjectKey, bool) {
 // uses is what the engine is asked to measure; idle says that the workload is at
 // rest, so that a signal of work should wake it at once.
 func (p *plan) uses(idle bool) []engine.Use {
-	out := make([]engine.Use, len(p.triggers))
-	for i, t := range p.triggers {
-		out[i] = engine.Use{Query: t.Query, Interval: p.interval, Watch: idle}
+	out := make([]engine.Use, 0, len(p.triggers))
+	for _, t := range p.triggers {
+		if t.Resource == nil {
+			out = append(out, engine.Use{Query: t.Query, Interval: p.interval, Watch: idle})
+		}
 	}
 	return out
 }

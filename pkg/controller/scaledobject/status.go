@@ -98,15 +98,17 @@ func (s *draft) fill(so *v1alpha1.ScaledObject, st *object, d *decide.Decision) 
 	s.HPAName, s.OriginalReplicaCount = p.hpaName, st.original
 	gvkr := gvkr(p.target)
 	s.ScaleTargetGVKR, s.ScaleTargetKind = &gvkr, gvkr.KindString()
-	s.ExternalMetricNames = p.metricNames()
+	s.ExternalMetricNames, s.ResourceMetricNames = p.metricNames(), p.resourceNames()
 	if d == nil {
 		return
 	}
 	was := s.TriggersActivity
 	s.TriggersActivity = make(map[string]v1alpha1.TriggerActivity, len(p.triggers))
-	for _, t := range d.Triggers[:len(p.triggers)] {
+	for i, t := range d.Triggers[:len(p.triggers)] {
 		unmeasured := t.State == decide.Unknown && t.Err == "" // as after a restart: what was said holds
-		s.TriggersActivity[t.Name] = v1alpha1.TriggerActivity{IsActive: t.State == decide.Busy || unmeasured && was[t.Name].IsActive}
+		for _, name := range p.namesOf(i) {
+			s.TriggersActivity[name] = v1alpha1.TriggerActivity{IsActive: t.State == decide.Busy || unmeasured && was[name].IsActive}
+		}
 	}
 }
 
@@ -197,11 +199,19 @@ func readyCondition(st *object, d *decide.Decision, failure error) decide.Condit
 		return bad(Cause(failure))
 	case st.paused:
 		return decide.Condition{Status: decide.StatusTrue, Reason: v1alpha1.ReasonScaledObjectReady, Message: "the object is ready; scaling is paused by annotation"}
+	case d != nil && d.Ready.Status == decide.StatusTrue && st.warned != "":
+		doubtful := d.Ready
+		doubtful.Message += andWarning + st.warned
+		return doubtful
 	case d != nil:
 		return d.Ready
 	}
 	return decide.Condition{}
 }
+
+// andWarning stands in the Ready condition before what is doubtful about an object
+// that is ready. There is an event for that alone.
+const andWarning = "; warning: "
 
 // graceAfterStart is how long the HPA may go on saying that it has no metrics
 // after weir, which serves them, was away: a few of its usual periods.
@@ -304,6 +314,7 @@ func (r *Reconciler) tellReady(so *v1alpha1.ScaledObject, was, is *v1alpha1.Cond
 		r.event(so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectCheckFailed, "checking", is.Message)
 	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != is.Status):
 		r.Log.Info("ready", object)
-		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectReady, "checking", is.Message)
+		plain, _, _ := strings.Cut(is.Message, andWarning)
+		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectReady, "checking", plain)
 	}
 }

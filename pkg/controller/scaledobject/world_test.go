@@ -54,6 +54,7 @@ type world struct {
 	events []string
 	fail   func(call string) error // nil lets everything pass
 
+	stores   kube.Stores
 	replicas map[string]int32              // of workloads of the custom kind
 	cached   map[string]*appsv1.Deployment // what a stale cache says, by name
 	refs     map[string][]kube.Ref
@@ -80,7 +81,7 @@ func newWorld(t testing.TB, objects ...client.Object) *world {
 
 // restart forgets all that was in memory.
 func (w *world) restart() {
-	registry, err := scalers.NewRegistry(w.def)
+	registry, err := scalers.NewRegistry(w.def, naming(), pods())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func (w *world) restart() {
 	w.engine.uses = map[engine.Owner][]engine.Use{}
 	w.r = scaledobject.New(scaledobject.Config{
 		Client: recording, Live: recording, Scales: fakeScales{w}, Engine: w.engine, Registry: registry,
-		Credentials: kube.Credentials{Objects: secrets{w}, ClusterNamespace: "weir-system"},
+		Credentials: kube.Credentials{Objects: secrets{w}, ClusterNamespace: "weir-system", Stores: w.stores},
 		References:  w, Events: w, Log: slog.New(slog.DiscardHandler), Version: "1.2.3",
 		Now: func() time.Time { return w.now },
 	})
@@ -294,6 +295,11 @@ func (s secrets) ConfigMap(ctx context.Context, namespace, name string) (map[str
 	o := new(corev1.ConfigMap)
 	err := s.w.api.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, o)
 	return o.Data, err
+}
+
+func (s secrets) ServiceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+	o := new(corev1.ServiceAccount)
+	return o, s.w.api.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, o)
 }
 
 func (s secrets) TriggerAuthentication(ctx context.Context, namespace, name string) (*v1alpha1.TriggerAuthenticationSpec, error) {
