@@ -53,7 +53,8 @@ func TestWeirHasNoMoreRightsThanItNeeds(t *testing.T) {
 				t.Errorf("%s: may delete more than HorizontalPodAutoscalers: %v", role, r)
 			}
 			for _, escalation := range []string{"roles", "clusterroles", "rolebindings", "clusterrolebindings", "serviceaccounts", "serviceaccounts/token", "pods/exec", "nodes"} {
-				if slices.Contains(r.Resources, escalation) {
+				reads := escalation == "serviceaccounts" && slices.Equal(r.Verbs, []string{"get", "watch"})
+				if slices.Contains(r.Resources, escalation) && !reads {
 					t.Errorf("%s: %s is a way to more rights: %v", role, escalation, r)
 				}
 			}

@@ -11,6 +11,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"google.golang.org/grpc/grpclog"
+
+	"github.com/weir-sh/weir/internal/outbound"
 	"github.com/weir-sh/weir/internal/serve"
 	"github.com/weir-sh/weir/pkg/cli"
 	"github.com/weir-sh/weir/pkg/scalers"
@@ -34,9 +37,23 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 		fmt.Fprintln(errOut, "weir:", err)
 		return 1
 	}
+	// gRPC prints what it also returns as errors.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	how, err := outbound.FromEnv(getenv)
+	if err != nil {
+		fmt.Fprintln(errOut, "weir:", err)
+		return 1
+	}
+	// People measure from where they are, with what they have.
+	how.AllowLinkLocal = true
+	network, err := outbound.New(how)
+	if err != nil {
+		fmt.Fprintln(errOut, "weir:", err)
+		return 1
+	}
 	root := cli.NewRoot(cli.Config{
 		Version: version, Registry: registry, In: in, Out: out, Err: errOut,
-		Env: scalers.Env{HTTP: serve.HTTPClient(getenv), ClientName: "weir-check"},
+		Env: scalers.Env{HTTP: network.HTTP, Dial: network.Dial, ClientName: "weir-check"},
 	})
 	root.AddCommand(serve.NewCommand(serve.Config{Version: version, Registry: registry, Getenv: getenv, Log: errOut}))
 	return cli.Execute(ctx, root, args)

@@ -5,17 +5,15 @@ package serve
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weir-sh/weir/internal/outbound"
 	"github.com/weir-sh/weir/pkg/scalers"
 )
 
@@ -42,6 +40,13 @@ type options struct {
 	logLevel          string
 	logFormat         string
 	registerAPIServer bool
+	allowLinkLocal    bool
+	caDirs            []string
+	filePathRoot      string
+	restrictSecrets   bool
+	secretTTL         time.Duration
+	tokenLifetime     time.Duration // of service account tokens; zero means the default
+	vaultToken        string        // never shown
 }
 
 // gcPercent trades CPU for memory: most of the heap is objects at rest, which
@@ -89,7 +94,11 @@ both run with the same namespace for it, only one of them acts.`,
 			if getenv("GOGC") == "" {
 				debug.SetGCPercent(gcPercent)
 			}
-			return run(cmd.Context(), o, c.Registry, HTTPClient(getenv), log)
+			network, err := o.network(getenv)
+			if err := errors.Join(err, o.access(getenv)); err != nil {
+				return err
+			}
+			return run(cmd.Context(), o, c.Registry, network, log)
 		},
 	}
 	o.bind(cmd.Flags())
@@ -115,6 +124,11 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.certDir, "cert-dir", "", "directory with tls.crt, tls.key and ca.crt that somebody else keeps; without it weir makes its own certificates")
 	f.BoolVar(&o.registerAPIServer, "enable-apiservice-patching", true, "keep the caBundle of the APIService right")
 	f.BoolVar(&o.takeOver, "take-over-apiservice", false, "point the APIService of external metrics to weir even if it leads to another Service")
+	f.BoolVar(&o.allowLinkLocal, "allow-link-local", false, "let triggers reach link-local addresses and metadata services, which hold the credentials of weir's own pod and node")
+	f.StringSliceVar(&o.caDirs, "ca-dir", []string{"/custom/ca"}, "directories with certificate authorities to trust besides the system's, as PEM; may be repeated")
+	f.StringVar(&o.filePathRoot, "filepath-auth-root-path", "", "directory that filePath of ClusterTriggerAuthentications is relative to; they are refused without it")
+	f.BoolVar(&o.restrictSecrets, "restrict-secret-access", false, "read Secrets in the cluster object namespace only; also by $KEDA_RESTRICT_SECRET_ACCESS")
+	f.DurationVar(&o.secretTTL, "secret-ttl", time.Minute, "how long a secret of Vault or a cloud's store is used before it is read anew")
 	f.IntVar(&o.concurrency, "concurrency", 16, "how many ScaledObjects are reconciled at a time")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
@@ -125,6 +139,9 @@ func (o *options) check() error {
 	var errs []error
 	if o.namespace == "" {
 		errs = append(errs, errors.New("--namespace must not be empty"))
+	}
+	if o.secretTTL != 0 && o.secretTTL < time.Second {
+		errs = append(errs, errors.New("--secret-ttl must be at least 1s"))
 	}
 	if o.concurrency < 1 {
 		errs = append(errs, errors.New("--concurrency must be at least 1"))
@@ -146,22 +163,12 @@ func list(s string) []string {
 	return out
 }
 
-// defaultHTTPTimeout bounds a request of an HTTP scaler, unless the trigger or
-// $KEDA_HTTP_DEFAULT_TIMEOUT (milliseconds) says otherwise.
-const defaultHTTPTimeout = 3 * time.Second
-
-// HTTPClient makes the client that scalers start from: proxies from the
-// environment, connections kept, TLS from 1.2 on.
-func HTTPClient(getenv func(string) string) *http.Client {
-	timeout := defaultHTTPTimeout
-	if ms, err := strconv.Atoi(getenv("KEDA_HTTP_DEFAULT_TIMEOUT")); err == nil && ms > 0 {
-		timeout = time.Duration(ms) * time.Millisecond
+// network builds what scalers reach their upstreams with.
+func (o *options) network(getenv func(string) string) (*outbound.Network, error) {
+	c, err := outbound.FromEnv(getenv)
+	if err != nil {
+		return nil, err
 	}
-	base, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		panic(fmt.Sprintf("http.DefaultTransport is a %T", http.DefaultTransport))
-	}
-	transport := base.Clone()
-	transport.MaxIdleConnsPerHost = 64
-	return &http.Client{Timeout: timeout, Transport: transport}
+	c.AllowLinkLocal, c.CADirs = o.allowLinkLocal, o.caDirs
+	return outbound.New(c)
 }

@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -42,6 +43,7 @@ func cacheOptions(namespaces []string) cache.Options {
 			&appsv1.Deployment{}:                     {Transform: stripDeployment},
 			&appsv1.StatefulSet{}:                    {Transform: stripStatefulSet},
 			&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: stripHPA},
+			&corev1.Pod{}:                            {Transform: stripPod},
 		},
 	}
 	if len(namespaces) > 0 {
@@ -81,6 +83,14 @@ func stripStatefulSet(in any) (any, error) {
 		kube.StripMeta(&s.ObjectMeta)
 		s.Spec = appsv1.StatefulSetSpec{Replicas: s.Spec.Replicas, Template: kube.StripTemplate(&s.Spec.Template)}
 		s.Status = appsv1.StatefulSetStatus{}
+	}
+	return in, nil
+}
+
+// stripPod keeps what pods are counted by.
+func stripPod(in any) (any, error) {
+	if p, ok := in.(*corev1.Pod); ok {
+		kube.StripPod(p)
 	}
 	return in, nil
 }

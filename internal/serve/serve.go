@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/weir-sh/weir/internal/outbound"
 	"github.com/weir-sh/weir/pkg/controller/authentication"
 	"github.com/weir-sh/weir/pkg/controller/scaledjob"
 	"github.com/weir-sh/weir/pkg/controller/scaledobject"
@@ -22,13 +23,14 @@ import (
 	"github.com/weir-sh/weir/pkg/kube"
 	"github.com/weir-sh/weir/pkg/metricsapi"
 	"github.com/weir-sh/weir/pkg/scalers"
+	"github.com/weir-sh/weir/pkg/scalers/param"
 )
 
 // leaseName is KEDA's on purpose: see the help of weir serve.
 const leaseName = "operator.keda.sh"
 
 // run builds every part and blocks until ctx ends or one part fails.
-func run(ctx context.Context, o *options, registry *scalers.Registry, web *http.Client, log *slog.Logger) error {
+func run(ctx context.Context, o *options, registry *scalers.Registry, network *outbound.Network, log *slog.Logger) error {
 	quietLibraries(log)
 	config, err := restConfig(o)
 	if err != nil {
@@ -38,7 +40,7 @@ func run(ctx context.Context, o *options, registry *scalers.Registry, web *http.
 	if err != nil {
 		return err
 	}
-	reconciler, eng, err := control(ctx, m, o, registry, web, log)
+	reconciler, eng, err := control(ctx, m, o, registry, network, log)
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, *http.ServeMux, 
 
 // control builds what acts: engine, credentials and controllers. All of it runs
 // on the leader only.
-func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.Registry, web *http.Client, log *slog.Logger,
+func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.Registry, network *outbound.Network, log *slog.Logger,
 ) (*scaledobject.Reconciler, *engine.Engine, error) {
 	client, err := kubernetes.NewForConfig(m.GetConfig())
 	if err != nil {
@@ -110,9 +112,17 @@ func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.
 	if err != nil {
 		return nil, nil, err
 	}
+	env := scalers.Env{
+		Log: log.With(slog.String("part", "scaler")), ClientName: "weir",
+		HTTP: network.HTTP, Dial: network.Dial, RootCAs: network.Roots, Cluster: kube.Pods{Cache: m.GetClient()},
+	}
+	stores, closeStores, err := openStores(client, o, env, log)
+	if err != nil {
+		return nil, nil, err
+	}
 	var reconciler *scaledobject.Reconciler
 	eng, err := engine.New(engine.Config{
-		Env:        scalers.Env{Log: log.With(slog.String("part", "scaler")), HTTP: web, ClientName: "weir"},
+		Env:        env,
 		Log:        log.With(slog.String("part", "engine")),
 		OnReadings: func(owners []engine.Owner) { reconciler.OnReadings(owners) },
 	})
@@ -125,12 +135,15 @@ func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.
 	watches := kube.NewWatches(client, func(dependents []string) { reconciler.OnReference(dependents) }, log.With(slog.String("part", "watches")))
 	reconciler = scaledobject.New(scaledobject.Config{
 		Client: m.GetClient(), Live: m.GetAPIReader(), Scales: scales, Engine: eng, Registry: registry,
-		Credentials: kube.Credentials{Objects: kube.Reader{Watches: watches, Cache: m.GetClient()}, ClusterNamespace: o.clusterNamespace},
-		References:  watches, Events: m.GetEventRecorder("weir"), Log: log.With(slog.String("part", "scaledobject")), Version: o.version,
+		Credentials: kube.Credentials{
+			Objects: kube.Reader{Watches: watches, Cache: m.GetClient()}, ClusterNamespace: o.clusterNamespace, Stores: stores,
+			RestrictSecrets: o.restrictSecrets, FilePathRoot: o.filePathRoot, VaultToken: param.NewSecret(o.vaultToken),
+		},
+		References: watches, Events: m.GetEventRecorder("weir"), Log: log.With(slog.String("part", "scaledobject")), Version: o.version,
 	})
 	jobs := scaledjob.New(m.GetClient())
 	err = errors.Join(
-		m.Add(leading{watches.Run}), m.Add(leading{eng.Run}),
+		m.Add(leading{watches.Run}), m.Add(leading{eng.Run}), m.Add(everywhere{untilEnd(closeStores)}),
 		m.Add(leading{leaderLabel(client, o, log)}),
 		reconciler.SetUp(ctx, m, o.concurrency), jobs.SetUp(m), authentication.SetUp(m),
 	)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -61,15 +60,6 @@ func TestTheEnvironmentGivesDefaults(t *testing.T) {
 	o := &options{namespace: "ours", concurrency: 1}
 	if err := o.check(); err != nil || o.clusterNamespace != "ours" || o.leaseNamespace != "ours" {
 		t.Errorf("%v, and Secrets of cluster-wide objects are looked up in %q, the Lease in %q", err, o.clusterNamespace, o.leaseNamespace)
-	}
-}
-
-func TestTheTimeoutOfHTTPScalers(t *testing.T) {
-	t.Parallel()
-	for value, want := range map[string]time.Duration{"": 3 * time.Second, "500": 500 * time.Millisecond, "-1": 3 * time.Second, "soon": 3 * time.Second} {
-		if got := HTTPClient(func(string) string { return value }).Timeout; got != want {
-			t.Errorf("%q gives %s, want %s", value, got, want)
-		}
 	}
 }
 
