@@ -20,6 +20,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weir-sh/weir/internal/brokers/process"
 )
 
 // Options says how to start a server.
@@ -42,7 +44,7 @@ type Server struct {
 
 	amqp, management, dist, epmd int // ports on 127.0.0.1
 
-	broker, mapper *process
+	broker, mapper *process.Process
 }
 
 // The users and limits of a server. The user may connect from loopback only.
@@ -118,7 +120,7 @@ func (s *Server) Restart(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if s.broker, err = spawn(filepath.Join(s.bin, "rabbitmq-server"), nil, s.env(), filepath.Join(s.dir, "log", "out.log")); err != nil {
+	if s.broker, err = process.Start(filepath.Join(s.bin, "rabbitmq-server"), nil, s.env(), filepath.Join(s.dir, "log", "out.log")); err != nil {
 		return fmt.Errorf("starting RabbitMQ: %w", err)
 	}
 	return s.waitReady(ctx)
@@ -129,7 +131,7 @@ func (s *Server) Restart(ctx context.Context) error {
 func (s *Server) Stop() error {
 	err := s.stopBroker()
 	if s.mapper != nil {
-		err = errors.Join(err, s.mapper.kill())
+		err = errors.Join(err, s.mapper.Kill())
 		s.mapper = nil
 	}
 	return err
@@ -141,7 +143,7 @@ func (s *Server) Kill() error {
 	if s.broker == nil {
 		return nil
 	}
-	err := s.broker.kill()
+	err := s.broker.Kill()
 	s.broker = nil
 	return err
 }
@@ -162,7 +164,7 @@ func (s *Server) stopBroker() error {
 	if s.broker == nil {
 		return nil
 	}
-	err := s.broker.stop(stopTime)
+	err := s.broker.Stop(stopTime)
 	s.broker = nil
 	return err
 }
@@ -178,7 +180,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-s.broker.done:
+		case <-s.broker.Done():
 			return s.exited()
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for RabbitMQ's management API on %s: %w: last answer: %w; see %s",
@@ -190,13 +192,13 @@ func (s *Server) waitReady(ctx context.Context) error {
 
 // exited explains a broker that ended while starting.
 func (s *Server) exited() error {
-	tail := s.broker.tail()
+	tail := s.broker.Tail()
 	for _, sign := range []string{"eaddrinuse", "already_used", "already in use"} {
 		if strings.Contains(tail, sign) {
 			return fmt.Errorf("starting RabbitMQ: %w", errPortTaken)
 		}
 	}
-	return fmt.Errorf("starting RabbitMQ: it ended by itself (%w); the end of its output:\n%s", s.broker.err, tail)
+	return fmt.Errorf("starting RabbitMQ: it ended by itself (%w); the end of its output:\n%s", s.broker.Wait(), tail)
 }
 
 func (s *Server) overview(ctx context.Context, client *http.Client) error {
@@ -228,7 +230,7 @@ func (s *Server) startMapper(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting RabbitMQ: epmd is missing; install the Debian package erlang-base: %w", err)
 	}
-	if s.mapper, err = spawn(path, []string{"-port", strconv.Itoa(s.epmd), "-address", "127.0.0.1"}, s.env(), filepath.Join(s.dir, "log", "epmd.log")); err != nil {
+	if s.mapper, err = process.Start(path, []string{"-port", strconv.Itoa(s.epmd), "-address", "127.0.0.1"}, s.env(), filepath.Join(s.dir, "log", "epmd.log")); err != nil {
 		return fmt.Errorf("starting epmd: %w", err)
 	}
 	s.progress("waiting for Erlang's port mapper on " + loopback(s.epmd))
@@ -238,7 +240,7 @@ func (s *Server) startMapper(ctx context.Context) error {
 			return conn.Close()
 		}
 		select {
-		case <-s.mapper.done:
+		case <-s.mapper.Done():
 			s.mapper = nil
 			return fmt.Errorf("starting epmd: %w", errPortTaken)
 		case <-ctx.Done():

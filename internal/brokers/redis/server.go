@@ -23,6 +23,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/weir-sh/weir/internal/brokers/process"
 )
 
 // Options says how a server runs. The zero value is an open server on a free
@@ -57,14 +59,8 @@ type Server struct {
 	program string
 	tempDir bool
 
-	mu   sync.Mutex // guards proc
-	proc *process   // nil while the server is down
-}
-
-// process is one life of a server.
-type process struct {
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when the process has ended
+	mu   sync.Mutex       // guards proc
+	proc *process.Process // nil while the server is down
 }
 
 // Start runs a server and returns when it answers. The error names the missing
@@ -123,25 +119,14 @@ func (s *Server) Restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	//nolint:gosec,noctx // the program is ours and outlives ctx by design
-	cmd := exec.Command(path, s.file("redis.conf"))
+	args := []string{s.file("redis.conf")}
 	if s.program == "redis-sentinel" {
-		cmd.Args = append(cmd.Args, "--sentinel")
+		args = append(args, "--sentinel")
 	}
-	log, err := os.Create(s.file("log"))
+	p, err := process.Start(path, args, nil, s.file("log"))
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", s.program, err)
 	}
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.opts.Dir, log, log
-	dieWithParent(cmd)
-	if err := errors.Join(cmd.Start(), log.Close()); err != nil {
-		return fmt.Errorf("starting %s: %w", s.program, err)
-	}
-	p := &process{cmd, make(chan struct{})}
-	go func() {
-		defer close(p.gone)
-		_ = cmd.Wait() //nolint:errcheck // how it ended does not matter: it is killed in the normal case
-	}()
 	s.mu.Lock()
 	s.proc = p
 	s.mu.Unlock()
@@ -158,11 +143,7 @@ func (s *Server) Kill() error {
 	if p == nil {
 		return nil
 	}
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("ending %s: %w", s.program, err)
-	}
-	<-p.gone
-	return nil
+	return p.Kill()
 }
 
 // Stop ends the server and removes its directory when Start made it.
@@ -225,14 +206,14 @@ func (s *Server) configure() error {
 }
 
 // await returns when the server answers, ends or ctx ends.
-func (s *Server) await(ctx context.Context, p *process) error {
+func (s *Server) await(ctx context.Context, p *process.Process) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !s.answers(ctx) {
 		select {
 		case <-tick.C:
-		case <-p.gone:
-			return fmt.Errorf("starting %s on port %d: it ended: %s", s.program, s.opts.Port, s.lastWords())
+		case <-p.Done():
+			return fmt.Errorf("starting %s on port %d: it ended: %s", s.program, s.opts.Port, strings.TrimSpace(p.Tail()))
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("starting %s on port %d: %w", s.program, s.opts.Port, ctx.Err()), s.Kill())
 		}
@@ -277,15 +258,6 @@ func (s *Server) dial(ctx context.Context) (net.Conn, error) {
 		InsecureSkipVerify: true, //nolint:gosec // only asks whether our own child answers
 	}}
 	return d.DialContext(ctx, "tcp", s.Addr())
-}
-
-// lastWords returns the end of the server's log.
-func (s *Server) lastWords() string {
-	b, err := os.ReadFile(s.file("log"))
-	if err != nil {
-		return err.Error()
-	}
-	return strings.TrimSpace(string(b[max(0, len(b)-500):]))
 }
 
 // find returns the path of an installed program.

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package rabbitmq
+package process
 
 import "syscall"
 
