@@ -1,5 +1,7 @@
 package archtest
 
+import "slices"
+
 // std in a rule allows no third-party module, only the standard library.
 const std = "std"
 
@@ -19,6 +21,12 @@ type rule struct {
 // no rule fails the test: where a new package stands is a decision.
 func rules() map[string]rule {
 	kubernetes := []string{"k8s.io/", "sigs.k8s.io/"}
+	// The clouds' client libraries are most of the binary: only what speaks to a
+	// cloud is built with them.
+	clouds := []string{"github.com/aws/", "github.com/Azure/", "cloud.google.com/go/", "github.com/hashicorp/vault/"}
+	scaler := rule{ours: []string{"pkg/scalers", "pkg/scalers/param", "pkg/scalers/internal/...", "pkg/cloud/..."}, never: kubernetes}
+	// with allows a scaler's own tree besides.
+	with := func(own string) rule { return rule{ours: append(slices.Clone(scaler.ours), own), never: scaler.never} }
 	const api, scalers, param, triggers = "pkg/api/v1alpha1", "pkg/scalers", "pkg/scalers/param", "pkg/triggers"
 	return map[string]rule{
 		// The vocabulary.
@@ -27,31 +35,44 @@ func rules() map[string]rule {
 		scalers:          {ours: []string{param}, never: []string{std}},
 		"pkg/decide":     {never: []string{std, "net", "net/http", "os/exec"}},
 		"pkg/hpa":        {never: []string{std, "net", "net/http", "os/exec"}},
-		"pkg/scalers/*":  {ours: []string{scalers, param, "pkg/scalers/internal/..."}, never: kubernetes},
+		"pkg/scalers/*":  scaler,
 		scalers + "/all": {ours: []string{"pkg/scalers/..."}, never: kubernetes},
 		triggers:         {ours: []string{api, scalers, param}},
 		"deploy/...":     {},
 		"examples/...":   {},
 		"docs/...":       {},
 
+		// Code generated from protocol definitions, and its users.
+		"pkg/scalers/external":   with("pkg/scalers/external/..."),
+		"pkg/scalers/external/*": {never: kubernetes},
+		"pkg/scalers/liiklus":    with("pkg/scalers/liiklus/..."),
+		"pkg/scalers/liiklus/*":  {never: kubernetes},
+
 		// What scalers share, and what their authors test with.
-		"pkg/scalers/internal/*": {ours: []string{scalers, param, "pkg/scalers/internal/..."}, never: kubernetes},
+		"pkg/cloud/*":            {ours: []string{scalers, param}, never: kubernetes},
+		"pkg/scalers/internal/*": scaler,
 		"pkg/scalers/scalertest": {ours: []string{scalers, param}, never: kubernetes},
 
 		// The mechanisms.
-		"pkg/engine":     {ours: []string{scalers, param}, never: kubernetes},
-		"pkg/kube/...":   {ours: []string{api, param, "pkg/kube/..."}},
-		"pkg/simulate":   {ours: []string{api, "pkg/decide", "pkg/hpa"}},
-		"pkg/metricsapi": {ours: []string{scalers}},
+		"pkg/engine":           {ours: []string{scalers, param}, never: slices.Concat(kubernetes, clouds)},
+		"pkg/kube":             {ours: []string{api, param, "pkg/kube/..."}, never: clouds},
+		"pkg/kube/...":         {ours: []string{api, param, "pkg/kube/..."}, never: clouds},
+		"pkg/kube/secretstore": {ours: []string{api, scalers, param}, never: clouds},
+		// Secrets of other systems: one package a system.
+		"pkg/kube/secretstore/*": {ours: []string{api, scalers, param, "pkg/kube/secretstore", "pkg/cloud/..."}},
+		"pkg/simulate":           {ours: []string{api, "pkg/decide", "pkg/hpa"}},
+		"pkg/metricsapi":         {ours: []string{scalers}, never: clouds},
 
 		// People and Kubernetes.
-		"pkg/controller/...": {ours: []string{api, "pkg/kube/...", "pkg/engine", "pkg/decide", scalers, param, triggers, "pkg/controller/..."}},
+		"pkg/controller/...": {ours: []string{api, "pkg/kube/...", "pkg/engine", "pkg/decide", scalers, param, triggers, "pkg/controller/..."}, never: clouds},
 		"pkg/webhook/...":    {ours: []string{api, scalers, param, triggers}},
 		"pkg/web/...":        {},
-		"pkg/cli":            {ours: []string{api, "pkg/kube/...", scalers, param, triggers, "pkg/decide", "pkg/hpa", "pkg/simulate", "deploy/crds"}},
+		"pkg/cli":            {ours: []string{api, "pkg/kube/...", scalers, param, triggers, "pkg/decide", "pkg/hpa", "pkg/simulate", "deploy/crds"}, never: clouds},
 
 		// Programs, and what only programs and tests use.
-		"cmd/...":      {ours: []string{"pkg/...", "internal/...", "deploy/..."}},
-		"internal/...": {ours: []string{"pkg/...", "internal/...", "deploy/..."}},
+		"cmd/...":            {ours: []string{"pkg/...", "internal/...", "deploy/..."}},
+		"internal/...":       {ours: []string{"pkg/...", "internal/...", "deploy/..."}},
+		"test/fakes/*":       {never: kubernetes},
+		"test/fakes/liiklus": {ours: []string{"pkg/scalers/liiklus/liikluspb"}, never: kubernetes},
 	}
 }

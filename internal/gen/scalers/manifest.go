@@ -26,7 +26,10 @@ spec:
       metadata:
 `, d.Type)
 	entries(&b, "        ", d, e.Metadata)
-	if len(e.Auth) == 0 {
+	if e.MetricType != "" {
+		fmt.Fprintf(&b, "      metricType: %s\n", e.MetricType)
+	}
+	if len(e.Auth) == 0 && e.Identity == "" {
 		return b.String()
 	}
 	fmt.Fprintf(&b, `      authenticationRef:
@@ -37,8 +40,14 @@ kind: TriggerAuthentication
 metadata:
   name: %[1]s
 spec:
-  secretTargetRef:
 `, d.Type)
+	if e.Identity != "" {
+		fmt.Fprintf(&b, "  podIdentity:\n    provider: %s\n", e.Identity)
+	}
+	if len(e.Auth) == 0 {
+		return b.String()
+	}
+	b.WriteString("  secretTargetRef:\n")
 	for _, name := range ordered(d, e.Auth) {
 		fmt.Fprintf(&b, "    - {parameter: %[1]s, name: %[2]s, key: %[1]s}\n", name, d.Type)
 	}

@@ -64,6 +64,9 @@ func capabilities(d *scalers.Definition) string {
 	if d.MaxBatch > 0 {
 		s += fmt.Sprintf(" One round measures up to %d of them together.", d.MaxBatch)
 	}
+	if d.PerQuery {
+		s += " Each of them costs the upstream a request, or money."
+	}
 	if d.Watches {
 		return s + " Where the upstream can signal changes, a workload at zero wakes without waiting for `pollingInterval`."
 	}
@@ -134,7 +137,7 @@ name, %s is the trigger's place in the object, counted from zero; each of %s in 
 |---|---|---|---|
 `, d.Unit, "`s0`", "`/ . : % ( )`")
 	for _, e := range d.Examples {
-		t, _, err := d.Parse(param.Values{Metadata: e.Metadata, Auth: e.Auth})
+		t, _, err := d.Parse(e.Values())
 		if err != nil {
 			return fmt.Errorf("parsing example %q: %w", e.Title, err)
 		}

@@ -46,7 +46,7 @@ func schema(defs []*scalers.Definition) (string, error) {
 				"type": "object", "description": "The object that holds the credentials.", "required": []string{"name"},
 				"properties": object{"name": text, "kind": object{"enum": []string{"TriggerAuthentication", "ClusterTriggerAuthentication"}}},
 			},
-			"metricType":       object{"enum": []string{"AverageValue", "Value"}, "description": "How the HPA uses the value.", "default": "AverageValue"},
+			"metricType":       object{"enum": []string{"AverageValue", "Value", "Utilization"}, "description": "How the HPA uses the value; Utilization is for cpu and memory, which have no default.", "default": "AverageValue"},
 			"useCachedMetrics": object{"type": "boolean", "description": "Answer the HPA from the last poll."},
 		},
 		"allOf": rules,
@@ -77,6 +77,9 @@ func metadataOf(d *scalers.Definition) object {
 		}
 	}
 	out := object{"type": "object", "description": d.Summary, "properties": properties, "additionalProperties": false}
+	if d.NamesMetrics {
+		out["additionalProperties"] = object{"type": "string", "description": "Passed on to the upstream."}
+	}
 	if len(required) > 0 {
 		out["required"] = required
 	}

@@ -51,7 +51,7 @@ func TestNamesUsersDependOn(t *testing.T) {
 	for _, d := range all.Scalers() {
 		fmt.Fprintf(&b, "%s\n", d.Type)
 		for _, e := range d.Examples {
-			trigger, _, err := d.Parse(param.Values{Metadata: e.Metadata, Auth: e.Auth})
+			trigger, _, err := d.Parse(e.Values())
 			if err != nil {
 				t.Fatal(err)
 			}

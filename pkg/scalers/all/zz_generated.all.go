@@ -9,15 +9,51 @@ import (
 	"strings"
 
 	"github.com/weir-sh/weir/pkg/scalers"
+	"github.com/weir-sh/weir/pkg/scalers/awscloudwatch"
+	"github.com/weir-sh/weir/pkg/scalers/awskinesis"
+	"github.com/weir-sh/weir/pkg/scalers/awssqs"
+	"github.com/weir-sh/weir/pkg/scalers/azureeventhub"
+	"github.com/weir-sh/weir/pkg/scalers/azureservicebus"
+	"github.com/weir-sh/weir/pkg/scalers/azurestorage"
+	"github.com/weir-sh/weir/pkg/scalers/cron"
+	"github.com/weir-sh/weir/pkg/scalers/external"
+	"github.com/weir-sh/weir/pkg/scalers/gcpmonitoring"
+	"github.com/weir-sh/weir/pkg/scalers/kafka"
+	"github.com/weir-sh/weir/pkg/scalers/liiklus"
+	"github.com/weir-sh/weir/pkg/scalers/metricsapi"
+	"github.com/weir-sh/weir/pkg/scalers/mysql"
+	"github.com/weir-sh/weir/pkg/scalers/nats"
+	"github.com/weir-sh/weir/pkg/scalers/postgresql"
+	"github.com/weir-sh/weir/pkg/scalers/prometheus"
 	"github.com/weir-sh/weir/pkg/scalers/rabbitmq"
 	"github.com/weir-sh/weir/pkg/scalers/redis"
+	"github.com/weir-sh/weir/pkg/scalers/resource"
+	"github.com/weir-sh/weir/pkg/scalers/workload"
 )
 
 // Scalers returns the built-in scaler types, sorted by type.
 func Scalers() []*scalers.Definition {
 	list := slices.Concat(
+		[]*scalers.Definition{awscloudwatch.Scaler},
+		[]*scalers.Definition{awskinesis.Scaler},
+		[]*scalers.Definition{awssqs.Scaler},
+		[]*scalers.Definition{azureeventhub.Scaler},
+		[]*scalers.Definition{azureservicebus.Scaler},
+		azurestorage.Scalers(),
+		[]*scalers.Definition{cron.Scaler},
+		external.Scalers(),
+		gcpmonitoring.Scalers(),
+		kafka.Scalers(),
+		[]*scalers.Definition{liiklus.Scaler},
+		[]*scalers.Definition{metricsapi.Scaler},
+		[]*scalers.Definition{mysql.Scaler},
+		[]*scalers.Definition{nats.Scaler},
+		[]*scalers.Definition{postgresql.Scaler},
+		[]*scalers.Definition{prometheus.Scaler},
 		[]*scalers.Definition{rabbitmq.Scaler},
 		redis.Scalers(),
+		resource.Scalers(),
+		[]*scalers.Definition{workload.Scaler},
 	)
 	slices.SortFunc(list, func(a, b *scalers.Definition) int { return strings.Compare(a.Type, b.Type) })
 	return list
