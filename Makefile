@@ -21,6 +21,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 
 PKG ?=
 RUN ?=
+NAME ?=
 N ?= 100
 
 CONTROLLER_GEN := go tool -modfile=tools/controller-gen/go.mod controller-gen
@@ -114,6 +115,11 @@ generate: ## Write what is generated: deepcopy, CRDs, scaler list, references, s
 .PHONY: fmt
 fmt: ## Format all Go code with gofumpt and gci.
 	@$(STAGE) "format" $(GOLANGCI_LINT) fmt
+
+.PHONY: new-scaler
+new-scaler: ## Begin a scaler of type NAME=: a package that passes its test, and an example.
+	@[ -n "$(NAME)" ] || { echo "new-scaler: say its type, as in: make new-scaler NAME=my-queue" >&2; exit 2; }
+	@go run ./internal/gen/newscaler "$(NAME)"
 
 .PHONY: update
 update: ## Rewrite the golden files of PKG= (default: all that have some). Review the diff.
