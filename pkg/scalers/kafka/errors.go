@@ -33,7 +33,7 @@ func failure(op string, err error) *scalers.Error {
 	e := &scalers.Error{Kind: scalers.Unreachable, Op: op, Err: failureOf(err), Hint: hintAddress}
 	_, garbled := errors.AsType[sarama.PacketDecodingError](err)
 	_, misconfigured := errors.AsType[sarama.ConfigurationError](err)
-	code, answered := errors.AsType[sarama.KError](err)
+	code, answered := codeOf(err)
 	switch {
 	case answered:
 		e.Kind, e.Hint = meaning(code)
@@ -55,9 +55,23 @@ func failure(op string, err error) *scalers.Error {
 	return e
 }
 
+// codeOf finds the code that a broker answered. A refused login for which the
+// broker gives words as well is found by errors.Is only.
+func codeOf(err error) (sarama.KError, bool) {
+	if code, ok := errors.AsType[sarama.KError](err); ok {
+		return code, true
+	}
+	for _, code := range []sarama.KError{sarama.ErrSASLAuthenticationFailed, sarama.ErrUnsupportedSASLMechanism, sarama.ErrIllegalSASLState} {
+		if errors.Is(err, code) {
+			return code, true
+		}
+	}
+	return 0, false
+}
+
 // failureOf reduces an error to what may be shown.
 func failureOf(err error) error {
-	if code, ok := errors.AsType[sarama.KError](err); ok {
+	if code, ok := codeOf(err); ok {
 		return fmt.Errorf("code %d: %w", int16(code), code)
 	}
 	if errors.Is(err, io.EOF) {
@@ -113,7 +127,7 @@ func stale(code sarama.KError) bool {
 // retryable reports whether asking anew may help against err: another broker may
 // have taken over from one that is stale, or gone.
 func retryable(err error) bool {
-	if code, ok := errors.AsType[sarama.KError](err); ok {
+	if code, ok := codeOf(err); ok {
 		return stale(code)
 	}
 	return err != nil && failure("", err).Kind == scalers.Unreachable

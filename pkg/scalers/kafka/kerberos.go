@@ -90,7 +90,7 @@ func reachable(ctx context.Context, env scalers.Env, k kerberos) error {
 // the user.
 func (a *access) untoldByKerberos(err error) error {
 	_, network := errors.AsType[*net.OpError](err)
-	_, answered := errors.AsType[sarama.KError](err)
+	_, answered := codeOf(err)
 	if err == nil || a.settings.mechanism != gssapi || network || answered || errors.Is(err, io.EOF) {
 		return err
 	}
