@@ -56,7 +56,9 @@ bench: deps ## Measure weir against its budgets; writes docs/benchmarks.md.
 .PHONY: test
 test: deps ## Run all tests, or those of PKG= that match RUN=.
 ifeq ($(PKG),)
-	@$(MAKE) test-unit test-e2e
+	@$(MAKE) test-unit test-e2e test-extras
+else ifneq ($(findstring test/integration,$(PKG)),)
+	@$(MAKE) test-extras
 else ifneq ($(IS_E2E),)
 	@$(STAGE) "tests of $(PKG) on a real control plane" go test -tags e2e -count=1 -v -timeout 30m $(ONLY) $(PKG)
 else
@@ -73,6 +75,11 @@ test-e2e: deps
 	@$(STAGE) "tests on a real control plane" go test -tags e2e -count=1 -p 1 -v -timeout 40m $(ONLY) $(E2E)
 	@cd test/cluster && ../../$(STAGE) "tests of the control plane itself" go test -timeout 10m $(ONLY) ./...
 
+.PHONY: test-extras
+test-extras: ## Test against a real Kafka, azurite and fauxqs, as far as they can be fetched.
+	@$(STAGE) "servers from Maven Central and npm" hack/extras
+	@$(STAGE) "tests against them" go test -tags integration -count=1 -v -timeout 10m $(ONLY) ./test/integration
+
 .PHONY: check
 check: deps ## What must pass before a commit: generated files, format, lint, vet, imports, unit tests.
 	@hack/unchanged $(MAKE) generate fmt
@@ -85,8 +92,8 @@ lint: ## Run golangci-lint as .golangci.yaml says.
 	@cd test/cluster && ../../$(STAGE) "lint of test/cluster" $(CLUSTER_LINT) run --fast-only ./...
 
 .PHONY: vet
-vet: ## Run go vet, also on the tests behind the tag e2e.
-	@$(STAGE) "vet" go vet -tags e2e ./...
+vet: ## Run go vet, also on the tests behind the tags e2e and integration.
+	@$(STAGE) "vet" go vet -tags e2e,integration ./...
 
 .PHONY: archtest
 archtest: ## Check the import diagram. It learns of imports from a child process, so never from the cache.
