@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,8 +43,8 @@ func main() {
 	// A reader of our output that went away is no reason to leave files behind.
 	// Caught, not ignored: pods would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	if signal.Ignored(syscall.SIGHUP) { // as under nohup
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	for _, s := range ignoredSignals() { // as under nohup, or a shell without job control
+		signal.Notify(make(chan os.Signal, 1), s)
 	}
 	context.AfterFunc(ctx, func() { time.AfterFunc(stopBudget, giveUp) })
 	err = run(ctx, cfg, os.Stdout)
@@ -59,4 +61,26 @@ func main() {
 func giveUp() {
 	fmt.Fprintln(os.Stderr, "weir-testcluster: not stopped after", stopBudget)
 	os.Exit(1)
+}
+
+// ignoredSignals returns the signals that this process was started to ignore. Go
+// tells of two of them only.
+func ignoredSignals() []os.Signal {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return nil // no such file: pods inherit what they do
+	}
+	_, rest, _ := strings.Cut(string(status), "SigIgn:")
+	text, _, _ := strings.Cut(rest, "\n")
+	mask, err := strconv.ParseUint(strings.TrimSpace(text), 16, 64)
+	if err != nil {
+		return nil
+	}
+	var out []os.Signal
+	for n := syscall.Signal(1); n < 32; n++ {
+		if mask&(1<<(n-1)) != 0 {
+			out = append(out, n)
+		}
+	}
+	return out
 }
