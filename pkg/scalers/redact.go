@@ -50,7 +50,7 @@ func secretsOf(settings any) secrets {
 // apart: on their own they are no secrets, and many are words that errors hold.
 func collect(v reflect.Value, out, users *[]string) {
 	if v.Type() == reflect.TypeFor[param.Secret]() {
-		s, ok := reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Interface().(*param.Secret) //nolint:gosec // reads a field that reflect does not hand out
+		s, ok := reflect.TypeAssert[*param.Secret](reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr()))) //nolint:gosec // reads a field that reflect does not hand out
 		if ok && !s.IsZero() {
 			*out = append(*out, s.Reveal())
 		}

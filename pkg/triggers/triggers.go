@@ -102,9 +102,7 @@ func (r *Result) trigger(registry *scalers.Registry, i int, in Input, names map[
 		r.problem(i, field+".type", err.Error())
 		return
 	}
-	if in.Spec.MetricType == autoscalingv2.UtilizationMetricType && !def.ReadByHPA {
-		r.problem(i, field+".metricType", "Utilization is for cpu and memory triggers; use AverageValue or Value")
-	}
+	r.metricType(i, field, in, def)
 	parsed, warnings, err := def.Parse(in.Values)
 	for _, e := range param.Errors(err) {
 		// A parameter that is missing because its source is: the source is the
@@ -122,23 +120,39 @@ func (r *Result) trigger(registry *scalers.Registry, i int, in Input, names map[
 	if !def.ReadByHPA && !def.NamesMetrics && parsed.Target <= 0 {
 		r.Warnings = append(r.Warnings, Problem{i, field, "the target is zero or less, so that any work asks for maxReplicaCount; set a positive target"})
 	}
-	metricType := in.Spec.MetricType
-	if metricType == "" {
-		metricType = autoscalingv2.AverageValueMetricType
-	}
 	t := Trigger{
 		Trigger: parsed, Index: i, Name: in.Spec.Name, Type: in.Spec.Type,
-		MetricName: parsed.MetricName(i), MetricType: metricType, Cached: in.Spec.UseCachedMetrics,
+		MetricName: parsed.MetricName(i), MetricType: in.Spec.MetricType, Cached: in.Spec.UseCachedMetrics,
 	}
-	if read, ok := parsed.Resource(); ok {
-		target, err := resourceTarget(metricType, read.Target)
-		if err != nil {
-			r.problem(i, field+".metadata", err.Error())
-			return
-		}
-		t.MetricName, t.Resource = read.Name, &Resource{corev1.ResourceName(read.Name), read.Container, target}
+	if err := t.complete(); err != nil {
+		r.problem(i, field+".metadata", err.Error())
+		return
 	}
 	r.Triggers = append(r.Triggers, t)
+}
+
+// metricType refuses what the scaler's metric cannot be compared by.
+func (r *Result) metricType(i int, field string, in Input, def *scalers.Definition) {
+	if in.Spec.MetricType == autoscalingv2.UtilizationMetricType && !def.ReadByHPA {
+		r.problem(i, field+".metricType", "Utilization is for cpu and memory triggers; use AverageValue or Value")
+	}
+}
+
+// complete fills in the default of the metric type, and what the HPA reads itself.
+func (t *Trigger) complete() error {
+	if t.MetricType == "" {
+		t.MetricType = autoscalingv2.AverageValueMetricType
+	}
+	read, ok := t.Trigger.Resource()
+	if !ok {
+		return nil
+	}
+	target, err := resourceTarget(t.MetricType, read.Target)
+	if err != nil {
+		return err
+	}
+	t.MetricName, t.Resource = read.Name, &Resource{corev1.ResourceName(read.Name), read.Container, target}
+	return nil
 }
 
 // resourceTarget makes the target of a metric that the HPA reads itself.

@@ -67,7 +67,7 @@ func (w *world) queryOf(def *scalers.Definition, trigger v1alpha1.Trigger) scale
 	for _, uses := range w.engine.uses {
 		for _, u := range uses {
 			t, _, err := def.Parse(param.Values{Metadata: trigger.Metadata})
-			if err == nil && u.Query.Source.Type() == def.Type && u.Query.String() == t.Query.String() {
+			if err == nil && u.Query.Source.Type() == def.Type && u.Query.String() == t.String() {
 				return u.Query
 			}
 		}

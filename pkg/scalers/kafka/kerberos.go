@@ -90,8 +90,8 @@ func reachable(ctx context.Context, env scalers.Env, k kerberos) error {
 // the user.
 func (a *access) untoldByKerberos(err error) error {
 	_, network := errors.AsType[*net.OpError](err)
-	_, answered := codeOf(err)
-	if err == nil || a.settings.mechanism != gssapi || network || answered || errors.Is(err, io.EOF) {
+	code, _ := codeOf(err)
+	if err == nil || a.settings.mechanism != gssapi || network || code != sarama.ErrNoError || errors.Is(err, io.EOF) {
 		return err
 	}
 	e := &scalers.Error{

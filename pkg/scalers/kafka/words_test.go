@@ -15,7 +15,7 @@ func TestABrokerThatSaysInWordsWhyItRefusesALogin(t *testing.T) {
 	c.ControlKey(int16(kmsg.SASLAuthenticate), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		answer := r.ResponseKind().(*kmsg.SASLAuthenticateResponse) //nolint:forcetypeassert // it is the key's
-		answer.ErrorCode, answer.ErrorMessage = 58, kmsg.StringPtr("Authentication failed: "+canary)
+		answer.ErrorCode, answer.ErrorMessage = 58, new("Authentication failed: "+canary)
 		return answer, nil, true
 	})
 	err := refused(t, parse(t, "kafka", c.at("sasl", "plaintext"), meta("username", "a", "password", canary)))
