@@ -200,13 +200,13 @@ func TestARotatedPasswordOpensTheNewSourceAndClosesTheOld(t *testing.T) {
 		u := newUpstream(0, false)
 		u.set("x", 7)
 		u.onOpen = func(_ context.Context, p place) error {
-			if p.password.Reveal() == "wrong" {
+			if p.password.Reveal() == "stale" {
 				return failing(scalers.Unauthorized, "wrong password")
 			}
 			return nil
 		}
 		e := start(t, engine.Config{})
-		bad, good, newer := u.query(t, "a", "x", "wrong"), u.query(t, "a", "x", "right"), u.query(t, "a", "x", "newer")
+		bad, good, newer := u.query(t, "a", "x", "stale"), u.query(t, "a", "x", "right"), u.query(t, "a", "x", "newer")
 		e.Set("o", uses(30*time.Second, bad))
 		time.Sleep(time.Minute)
 		wantSample(t, e, bad, false, 0, "measuring: wrong password")

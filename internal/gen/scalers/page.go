@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/param"
@@ -47,10 +49,46 @@ func page(d *scalers.Definition) (string, error) {
 	if err := metric(&b, d); err != nil {
 		return "", err
 	}
+	check(&b, d)
 	section(&b, "Permissions", d.Page.Permissions)
 	section(&b, "Connections and requests", capabilities(d)+"\n\n"+d.Page.Batching)
 	section(&b, "What can go wrong", d.Page.Failures)
 	return b.String(), nil
+}
+
+// check shows what "weir check" prints of the first example, were two and a half
+// targets of work waiting.
+func check(b *strings.Builder, d *scalers.Definition) {
+	value, target, active, replicas, latency := "-", "-", "-", "-", "-"
+	t, _, err := d.Parse(d.Examples[0].Values())
+	switch {
+	case err != nil:
+	case d.ReadByHPA:
+		if r, ok := t.Resource(); ok {
+			target = r.Target
+		}
+	case d.NamesMetrics:
+		value, active, replicas, latency = "12", "yes", "3", "1.8ms"
+	default:
+		work := 2.5 * t.Target
+		if t.Target == math.Trunc(t.Target) {
+			work = math.Ceil(work) // there is no half a message
+		}
+		target, value = number(t.Target), number(work)
+		active, replicas, latency = "yes", "3", "1.8ms"
+	}
+	b.WriteString("\n## Checking it\n\nWhile work for three replicas waits, `weir check` prints:\n\n```\n$ weir check -f worker.yaml\n")
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "OBJECT\tTRIGGER\tTYPE\tVALUE\tTARGET\tACTIVE\tREPLICAS\tLATENCY")
+	fmt.Fprintf(w, "ScaledObject default/worker\t0\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Type, value, target, active, replicas, latency)
+	_ = w.Flush() //nolint:errcheck // a Builder takes everything
+	b.WriteString("```\n")
+	switch {
+	case d.ReadByHPA:
+		b.WriteString("\nThe dashes stand for what only the HPA in the cluster knows.\n")
+	case d.NamesMetrics:
+		b.WriteString("\nThe targets are the upstream's; REPLICAS is the most that one of its metrics asks for.\n")
+	}
 }
 
 func section(b *strings.Builder, title, text string) {
@@ -60,6 +98,9 @@ func section(b *strings.Builder, title, text string) {
 }
 
 func capabilities(d *scalers.Definition) string {
+	if d.ReadByHPA {
+		return ""
+	}
 	s := "Triggers with equal connection parameters share one connection."
 	if d.MaxBatch > 0 {
 		s += fmt.Sprintf(" One round measures up to %d of them together.", d.MaxBatch)
@@ -127,6 +168,14 @@ func cell(s string) string {
 
 // metric writes what the HPA gets, with the examples' own numbers.
 func metric(b *strings.Builder, d *scalers.Definition) error {
+	switch {
+	case d.ReadByHPA:
+		b.WriteString("\n## Metric and target\n\nThe HPA gets a resource metric with the target as it is written. Weir measures nothing, and such a trigger wakes no workload from zero.\n")
+		return nil
+	case d.NamesMetrics:
+		b.WriteString("\n## Metric and target\n\nThe upstream names metrics and targets. In the HPA `s0-` stands before each name, where `s0` is the trigger's place in the object, counted from zero. Whether there is work at all the upstream says, too.\n")
+		return nil
+	}
 	fmt.Fprintf(b, `
 ## Metric and target
 
