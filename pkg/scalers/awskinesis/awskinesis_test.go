@@ -1,9 +1,7 @@
 package awskinesis_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,25 +13,7 @@ import (
 	awsfake "github.com/weir-sh/weir/test/fakes/aws"
 )
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Expect, MetricName, Target string
-		Metadata, AuthParams           map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) == 0 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		trigger, warnings, err := awskinesis.Scaler.Parse(param.Values{Metadata: r.Metadata, Auth: r.AuthParams})
-		if err != nil || len(warnings) > 0 || trigger.MetricName(0) != r.MetricName || fmt.Sprint(trigger.Target) != r.Target {
-			t.Errorf("%s: %v, %v, %v", r.ID, trigger, warnings, err)
-		}
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 1, awskinesis.Scaler) }
 
 func TestConformance(t *testing.T) {
 	s := start(t)

@@ -1,51 +1,14 @@
 package awssqs_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/weir-sh/weir/pkg/scalers/awssqs"
 	"github.com/weir-sh/weir/pkg/scalers/param"
+	"github.com/weir-sh/weir/pkg/scalers/scalertest"
 )
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Expect, MetricName, Target, MetricType, PodIdentity, Note string
-		TriggerIndex                                                  int
-		Metadata, AuthParams, Env                                     map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 15 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		if r.MetricType == "Utilization" {
-			continue // refused for all scalers alike, before a scaler is asked
-		}
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := awssqs.Scaler.Parse(param.Values{
-				Metadata: r.Metadata, Auth: r.AuthParams, Env: r.Env, Identity: param.Identity{Provider: r.PodIdentity},
-			})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err != nil {
-				return
-			}
-			if got := trigger.MetricName(r.TriggerIndex); got != r.MetricName {
-				t.Errorf("metric name %q, want %q", got, r.MetricName)
-			}
-			if got := fmt.Sprint(trigger.Target); got != r.Target {
-				t.Errorf("target %s, want %s", got, r.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 15, awssqs.Scaler) }
 
 func TestTheQueuesNameIsTheLastOfTwoParts(t *testing.T) {
 	const refused = `parameter "queueURL" must be a queue's name, or a URL whose path is the account and the queue, such as https://sqs.eu-west-1.amazonaws.com/111122223333/orders`

@@ -1,49 +1,17 @@
 package azurestorage_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/weir-sh/weir/pkg/scalers"
+	"github.com/weir-sh/weir/pkg/scalers/azurestorage"
 	"github.com/weir-sh/weir/pkg/scalers/param"
+	"github.com/weir-sh/weir/pkg/scalers/scalertest"
 )
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Type, Expect, MetricName, Target, PodIdentity, Note string
-		TriggerIndex                                            int
-		Metadata, AuthParams, Env                               map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 10 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := definition(t, r.Type).Parse(param.Values{
-				Metadata: r.Metadata, Auth: r.AuthParams, Env: r.Env, Identity: param.Identity{Provider: r.PodIdentity},
-			})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err != nil {
-				return
-			}
-			if got := trigger.MetricName(r.TriggerIndex); got != r.MetricName {
-				t.Errorf("metric name %q, want %q", got, r.MetricName)
-			}
-			if got := fmt.Sprint(trigger.Target); got != r.Target {
-				t.Errorf("target %s, want %s", got, r.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 10, azurestorage.Scalers()...) }
 
 const connection = "DefaultEndpointsProtocol=https;AccountName=jobs;AccountKey=a2V5;EndpointSuffix=core.windows.net"
 

@@ -2,11 +2,9 @@ package cron_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -23,34 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Expect, MetricName, Target, Note string
-		TriggerIndex                         int
-		Metadata                             map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 6 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := cron.Scaler.Parse(param.Values{Metadata: r.Metadata})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err != nil {
-				return
-			}
-			if name, target := trigger.MetricName(r.TriggerIndex), fmt.Sprint(trigger.Target); name != r.MetricName || target != r.Target {
-				t.Errorf("%s target %s, want %s target %s", name, target, r.MetricName, r.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 6, cron.Scaler) }
 
 // values are those of a trigger that asks for 4 replicas, with what differs.
 func values(zone, start, end string, pairs ...string) param.Values {

@@ -1,38 +1,16 @@
 package external_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/weir-sh/weir/pkg/scalers"
+	"github.com/weir-sh/weir/pkg/scalers/external"
 	"github.com/weir-sh/weir/pkg/scalers/param"
+	"github.com/weir-sh/weir/pkg/scalers/scalertest"
 )
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Type, Expect, Note    string
-		Metadata, AuthParams, Env map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 5 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		for _, typ := range []string{r.Type, "external-push"} {
-			t.Run(typ+" "+r.ID+" "+r.Note, func(t *testing.T) {
-				_, _, err := definition(t, typ).Parse(param.Values{Metadata: r.Metadata, Auth: r.AuthParams, Env: r.Env})
-				if (err == nil) != (r.Expect == "ok") {
-					t.Fatalf("error %v, want %s", err, r.Expect)
-				}
-			})
-		}
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 5, external.Scalers()...) }
 
 // with returns v with authentication parameters.
 func with(v param.Values, auth ...string) param.Values {

@@ -1,51 +1,14 @@
 package gcpmonitoring_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
 	"testing"
 
+	"github.com/weir-sh/weir/pkg/scalers/gcpmonitoring"
 	"github.com/weir-sh/weir/pkg/scalers/param"
+	"github.com/weir-sh/weir/pkg/scalers/scalertest"
 )
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Type, Expect, MetricName, Target, PodIdentity, Note string
-		TriggerIndex                                            int
-		Metadata, AuthParams, Env                               map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 17 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := definition(t, r.Type).Parse(param.Values{
-				Metadata: r.Metadata, Auth: r.AuthParams, Env: r.Env, Identity: param.Identity{Provider: r.PodIdentity},
-			})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err != nil {
-				return
-			}
-			if got := trigger.MetricName(r.TriggerIndex); got != r.MetricName {
-				t.Errorf("metric name %q, want %q", got, r.MetricName)
-			}
-			target := r.Target
-			if target == "250m" {
-				target = "0.25"
-			}
-			if got := fmt.Sprint(trigger.Target); got != target {
-				t.Errorf("target %s, want %s", got, target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 17, gcpmonitoring.Scalers()...) }
 
 func TestParametersThatAreRefusedOrOdd(t *testing.T) {
 	const late = `warning: parameter "valueIfNull" is reported for whatever gives no time series: a name that is wrong, metrics that are late; leave it out to keep replicas as they are then`

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weir-sh/weir/internal/testpki"
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/param"
 )
@@ -56,16 +57,16 @@ func TestWaysToLogIn(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	keys, err := newPKI()
+	keys, err := testpki.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := tls.X509KeyPair([]byte(keys.cert), []byte(keys.key))
+	pair, err := tls.X509KeyPair([]byte(keys.Cert), []byte(keys.Key))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := start(t, kfake.SeedTopics(2, "orders"), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}))
-	trigger := parse(t, "apache-kafka", c.at("tls", "enable"), meta("ca", keys.ca, "cert", keys.cert, "key", keys.key))
+	trigger := parse(t, "apache-kafka", c.at("tls", "enable"), meta("ca", keys.CA, "cert", keys.Cert, "key", keys.Key))
 	wantReading(t, "with the authority", measure(t, open(t, trigger), trigger)[0], 2, "", "")
 	trigger = parse(t, "kafka", c.at("unsafeSsl", "true"), meta("tls", "enable"))
 	wantReading(t, "unverified", measure(t, open(t, trigger), trigger)[0], 2, "", "")
@@ -230,11 +231,11 @@ func TestOAuthTokensAreFetchedOnceAndSentWithExtensions(t *testing.T) {
 }
 
 func TestMSKTokensAreSigned(t *testing.T) {
-	keys, err := newPKI()
+	keys, err := testpki.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := tls.X509KeyPair([]byte(keys.cert), []byte(keys.key))
+	pair, err := tls.X509KeyPair([]byte(keys.Cert), []byte(keys.Key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +249,7 @@ func TestMSKTokensAreSigned(t *testing.T) {
 	} {
 		m := meta("bootstrapServers", b.Addr(), "consumerGroup", "g", "topic", "t", "tls", "enable", "awsRegion", "eu-west-1")
 		maps.Copy(m, way)
-		open(t, parse(t, typ, m, meta("ca", keys.ca, "awsAccessKeyID", "AKIA", "awsSecretAccessKey", canary)))
+		open(t, parse(t, typ, m, meta("ca", keys.CA, "awsAccessKeyID", "AKIA", "awsSecretAccessKey", canary)))
 	}
 	for _, s := range said(b) {
 		if !strings.HasPrefix(s, "n,,\x01auth=Bearer ") || len(s) < 200 || strings.Contains(s, canary) {

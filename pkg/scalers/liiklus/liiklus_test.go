@@ -2,10 +2,8 @@ package liiklus_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"testing"
 	"time"
 
@@ -81,34 +79,7 @@ func open(t *testing.T, trigger scalers.Trigger) scalers.Conn {
 	return conn
 }
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Expect, MetricName, Target, Note string
-		TriggerIndex                         int
-		Metadata, AuthParams, Env            map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 7 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := liiklus.Scaler.Parse(param.Values{Metadata: r.Metadata, Auth: r.AuthParams, Env: r.Env})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err != nil {
-				return
-			}
-			if name, target := trigger.MetricName(r.TriggerIndex), fmt.Sprint(trigger.Target); name != r.MetricName || target != r.Target {
-				t.Errorf("%s target %s, want %s target %s", name, target, r.MetricName, r.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 7, liiklus.Scaler) }
 
 func TestConformance(t *testing.T) {
 	s := start(t, "127.0.0.1:0")

@@ -1,13 +1,11 @@
 package metricsapi_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,31 +93,7 @@ func serve(t *testing.T, bodies kv) *pages {
 	return p
 }
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Expect, MetricName, Target, Note string
-		TriggerIndex                         int
-		Metadata, AuthParams, Env            kv
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 3 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := metricsapi.Scaler.Parse(param.Values{Metadata: r.Metadata, Auth: r.AuthParams, Env: r.Env})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err == nil && (trigger.MetricName(r.TriggerIndex) != r.MetricName || fmt.Sprint(trigger.Target) != r.Target) {
-				t.Errorf("metric %q with target %v, want %q with %s", trigger.MetricName(r.TriggerIndex), trigger.Target, r.MetricName, r.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 3, metricsapi.Scaler) }
 
 func TestRefusedParameters(t *testing.T) {
 	for name, c := range map[string]struct {

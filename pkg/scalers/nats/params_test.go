@@ -1,44 +1,16 @@
 package nats_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/nats"
 	"github.com/weir-sh/weir/pkg/scalers/param"
+	"github.com/weir-sh/weir/pkg/scalers/scalertest"
 )
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Expect, MetricName, Target, Note string
-		TriggerIndex                         int
-		Metadata, AuthParams                 map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 2 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := nats.Scaler.Parse(param.Values{Metadata: r.Metadata, Auth: r.AuthParams})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err != nil {
-				return
-			}
-			if name, target := trigger.MetricName(r.TriggerIndex), fmt.Sprint(trigger.Target); name != r.MetricName || target != r.Target {
-				t.Errorf("%s target %s, want %s target %s", name, target, r.MetricName, r.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 2, nats.Scaler) }
 
 func TestErrorsAndWarnings(t *testing.T) {
 	const unusable = `<nil> [parameter "natsServerMonitoringEndpoint" cannot be connected to; give it as host:port, without http://]`

@@ -2,10 +2,8 @@ package postgresql_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -238,27 +236,7 @@ func TestASlowQueryHoldsUpNoOther(t *testing.T) {
 	want(t, "afterwards", fetch(t, conn, slow)[0], 1, "", "")
 }
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Expect, MetricName, Target, Note string
-		Metadata, AuthParams                 map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 3 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		trigger, _, err := postgresql.Scaler.Parse(param.Values{Metadata: r.Metadata, Auth: r.AuthParams})
-		if (err == nil) != (r.Expect == "ok") {
-			t.Errorf("%s %s: error %v, want %s", r.ID, r.Note, err, r.Expect)
-		} else if err == nil && (trigger.MetricName(0) != r.MetricName || fmt.Sprint(trigger.Target) != r.Target) {
-			t.Errorf("%s %s: %s, %v", r.ID, r.Note, trigger.MetricName(0), trigger.Target)
-		}
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 3, postgresql.Scaler) }
 
 func TestWhatIsRequired(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -1,53 +1,16 @@
 package prometheus_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"strconv"
 	"testing"
 
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/param"
 	"github.com/weir-sh/weir/pkg/scalers/prometheus"
+	"github.com/weir-sh/weir/pkg/scalers/scalertest"
 )
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Expect, MetricName, Target, MetricType, PodIdentity, Note string
-		TriggerIndex                                                  int
-		Metadata, AuthParams, Env                                     kv
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 20 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		if r.MetricType == "Utilization" {
-			continue // refused for all scalers alike, before a scaler is asked
-		}
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := prometheus.Scaler.Parse(param.Values{
-				Metadata: r.Metadata, Auth: r.AuthParams, Env: r.Env, Identity: param.Identity{Provider: r.PodIdentity},
-			})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err != nil {
-				return
-			}
-			if got := trigger.MetricName(r.TriggerIndex); got != r.MetricName {
-				t.Errorf("metric name %q, want %q", got, r.MetricName)
-			}
-			if want, err := strconv.ParseFloat(r.Target, 64); err != nil || trigger.Target != want {
-				t.Errorf("target %v, want %s", trigger.Target, r.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 20, prometheus.Scaler) }
 
 const address = "http://p:9090"
 

@@ -318,16 +318,16 @@ func TestTLSOfTheRealBroker(t *testing.T) {
 		t.Errorf("unsafeSsl without tls: %v", err)
 	}
 	for name, v := range map[string]param.Values{
-		"authority":   values(map[string]string{"tls": "enable", "ca": live.pki.ca}, "host", host),
+		"authority":   values(map[string]string{"tls": "enable", "ca": live.pki.CA}, "host", host),
 		"unsafeSsl":   values(map[string]string{"tls": "enable"}, "host", host, "unsafeSsl", "true"),
-		"certificate": values(map[string]string{"tls": "enable", "ca": live.pki.ca, "cert": live.pki.cert, "key": live.pki.key}, "host", host),
+		"certificate": values(map[string]string{"tls": "enable", "ca": live.pki.CA, "cert": live.pki.Cert, "key": live.pki.Key}, "host", host),
 	} {
 		if r := measure(t, v); r.Err != nil || r.Value != 2 {
 			t.Errorf("%s: %v, %v", name, r.Value, r.Err)
 		}
 	}
 	// The broker has no EXTERNAL mechanism enabled: that it is asked for is seen.
-	external := values(map[string]string{"tls": "enable", "ca": live.pki.ca, "cert": live.pki.cert, "key": live.pki.key}, "host", strings.Replace(host, "guest:guest@", "guest@", 1))
+	external := values(map[string]string{"tls": "enable", "ca": live.pki.CA, "cert": live.pki.Cert, "key": live.pki.Key}, "host", strings.Replace(host, "guest:guest@", "guest@", 1))
 	if err := try(t, external); scalers.KindOf(err) != scalers.Unauthorized || !strings.Contains(err.Error(), "does not offer this way to log in") {
 		t.Errorf("EXTERNAL: %v", err)
 	}

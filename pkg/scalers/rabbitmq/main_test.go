@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	broker "github.com/weir-sh/weir/internal/brokers/rabbitmq"
+	"github.com/weir-sh/weir/internal/testpki"
 )
 
 // live is the one real broker of this test binary; starting takes seconds.
@@ -23,7 +24,7 @@ var live struct {
 	server *broker.Server
 	err    error
 	tls    string // address with TLS, as "host:port"
-	pki    pki
+	pki    testpki.PKI
 }
 
 func TestMain(m *testing.M) {
@@ -58,11 +59,11 @@ func startLive() error {
 	if live.dir, err = os.MkdirTemp("", "weir-rabbitmq-"); err != nil {
 		return err
 	}
-	if live.pki, err = newPKI(); err != nil {
+	if live.pki, err = testpki.New(); err != nil {
 		return err
 	}
 	conf := []string{"ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = false"}
-	for option, pem := range map[string]string{"cacertfile": live.pki.ca, "certfile": live.pki.cert, "keyfile": live.pki.key} {
+	for option, pem := range map[string]string{"cacertfile": live.pki.CA, "certfile": live.pki.Cert, "keyfile": live.pki.Key} {
 		path := filepath.Join(live.dir, option+".pem")
 		if err := os.WriteFile(path, []byte(pem), 0o600); err != nil {
 			return err

@@ -1,57 +1,16 @@
 package redis_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/weir-sh/weir/pkg/scalers/param"
 	"github.com/weir-sh/weir/pkg/scalers/redis"
+	"github.com/weir-sh/weir/pkg/scalers/scalertest"
 )
 
-// vector is a case that other implementations of the API agree on.
-type vector struct {
-	ID, Type, Namespace, PodIdentity, MetricType string
-	Metadata, AuthParams, Env                    map[string]string
-	TriggerIndex                                 int
-	FormulaInput                                 bool
-	Expect, MetricName, TargetType, Target, Note string
-}
-
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []vector
-	if err := json.Unmarshal(raw, &rows); err != nil {
-		t.Fatal(err)
-	}
-	if len(rows) < 20 {
-		t.Fatalf("only %d vectors", len(rows))
-	}
-	for _, v := range rows {
-		t.Run(v.ID+" "+v.Note, func(t *testing.T) {
-			trigger, _, err := definition(t, v.Type).Parse(param.Values{
-				Metadata: v.Metadata, Auth: v.AuthParams, Env: v.Env, FormulaOnly: v.FormulaInput,
-			})
-			if (err == nil) != (v.Expect == "ok") {
-				t.Fatalf("Parse: %v, want %s", err, v.Expect)
-			}
-			if err != nil {
-				return
-			}
-			if got := trigger.MetricName(v.TriggerIndex); got != v.MetricName {
-				t.Errorf("metric name %q, want %q", got, v.MetricName)
-			}
-			if got := fmt.Sprint(trigger.Target); got != v.Target {
-				t.Errorf("target %s, want %s", got, v.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 20, redis.Scalers()...) }
 
 func TestParse(t *testing.T) {
 	list := func(pairs ...string) map[string]string { return meta(append([]string{"listName", "q"}, pairs...)...) }

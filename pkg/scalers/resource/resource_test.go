@@ -1,9 +1,7 @@
 package resource_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/weir-sh/weir/pkg/scalers"
@@ -25,27 +23,7 @@ func definition(t *testing.T, typ string) *scalers.Definition {
 	return d
 }
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Type, Expect, MetricType, Note string
-		Metadata                           map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 3 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			_, _, err := definition(t, r.Type).Parse(param.Values{Metadata: r.Metadata, MetricType: r.MetricType})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 3, resource.Scalers()...) }
 
 func TestPromises(t *testing.T) {
 	for _, d := range resource.Scalers() {

@@ -2,11 +2,9 @@ package workload_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
 
@@ -39,35 +37,7 @@ func values(pairs ...string) param.Values {
 	return v
 }
 
-func TestVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []struct {
-		ID, Namespace, Expect, MetricName, Target, Note string
-		TriggerIndex                                    int
-		Metadata                                        map[string]string
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil || len(rows) < 4 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		t.Run(r.ID+" "+r.Note, func(t *testing.T) {
-			trigger, _, err := workload.Scaler.Parse(param.Values{Namespace: r.Namespace, Metadata: r.Metadata})
-			if (err == nil) != (r.Expect == "ok") {
-				t.Fatalf("error %v, want %s", err, r.Expect)
-			}
-			if err != nil {
-				return
-			}
-			target := fmt.Sprintf("%.3f", trigger.Target)
-			if name := trigger.MetricName(r.TriggerIndex); name != r.MetricName || target != r.Target && target != r.Target+".000" {
-				t.Errorf("%s target %s, want %s target %s", name, target, r.MetricName, r.Target)
-			}
-		})
-	}
-}
+func TestVectors(t *testing.T) { scalertest.KnownAnswers(t, 4, workload.Scaler) }
 
 func TestPromises(t *testing.T) { scalertest.Describe(t, workload.Scaler) }
 

@@ -1,4 +1,5 @@
-package rabbitmq_test
+// Package testpki makes certificates for test servers on loopback.
+package testpki
 
 import (
 	"crypto/ecdsa"
@@ -12,11 +13,12 @@ import (
 	"time"
 )
 
-// pki is a certificate authority and one certificate for 127.0.0.1, good for
+// PKI is a certificate authority and one certificate for 127.0.0.1, good for
 // servers and clients, as PEM.
-type pki struct{ ca, cert, key string }
+type PKI struct{ CA, Cert, Key string }
 
-func newPKI() (pki, error) {
+// New makes a PKI that is good for an hour.
+func New() (PKI, error) {
 	root := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
@@ -28,26 +30,26 @@ func newPKI() (pki, error) {
 	}
 	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pki{}, err
+		return PKI{}, err
 	}
 	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pki{}, err
+		return PKI{}, err
 	}
 	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, &rootKey.PublicKey, rootKey)
 	if err != nil {
-		return pki{}, err
+		return PKI{}, err
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, root, &leafKey.PublicKey, rootKey)
 	if err != nil {
-		return pki{}, err
+		return PKI{}, err
 	}
 	keyDER, err := x509.MarshalECPrivateKey(leafKey)
 	if err != nil {
-		return pki{}, err
+		return PKI{}, err
 	}
 	text := func(kind string, der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
-	return pki{text("CERTIFICATE", rootDER), text("CERTIFICATE", leafDER), text("EC PRIVATE KEY", keyDER)}, nil
+	return PKI{text("CERTIFICATE", rootDER), text("CERTIFICATE", leafDER), text("EC PRIVATE KEY", keyDER)}, nil
 }
