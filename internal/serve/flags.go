@@ -43,6 +43,7 @@ type options struct {
 	allowLinkLocal    bool
 	caDirs            []string
 	filePathRoot      string
+	vaultAddresses    []string
 	restrictSecrets   bool
 	secretTTL         time.Duration
 	tokenLifetime     time.Duration // of service account tokens; zero means the default
@@ -70,6 +71,7 @@ func NewCommand(c Config) *cobra.Command {
 		podName:          getenv("POD_NAME"),
 		watchNamespaces:  list(getenv("WATCH_NAMESPACE")),
 		clusterNamespace: getenv("KEDA_CLUSTER_OBJECT_NAMESPACE"),
+		vaultAddresses:   list(getenv("VAULT_ADDR")),
 	}
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -127,6 +129,8 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowLinkLocal, "allow-link-local", false, "let triggers reach link-local addresses and metadata services, which hold the credentials of weir's own pod and node")
 	f.StringSliceVar(&o.caDirs, "ca-dir", []string{"/custom/ca"}, "directories with certificate authorities to trust besides the system's, as PEM; may be repeated")
 	f.StringVar(&o.filePathRoot, "filepath-auth-root-path", "", "directory that filePath of ClusterTriggerAuthentications is relative to; they are refused without it")
+	f.StringSliceVar(&o.vaultAddresses, "vault-address", o.vaultAddresses,
+		"Vault servers that TriggerAuthentications may have weir log in to as itself; any in a ClusterTriggerAuthentication; from $VAULT_ADDR")
 	f.BoolVar(&o.restrictSecrets, "restrict-secret-access", false, "read Secrets in the cluster object namespace only; also by $KEDA_RESTRICT_SECRET_ACCESS")
 	f.DurationVar(&o.secretTTL, "secret-ttl", time.Minute, "how long a secret of Vault or a cloud's store is used before it is read anew")
 	f.IntVar(&o.concurrency, "concurrency", 16, "how many ScaledObjects are reconciled at a time")

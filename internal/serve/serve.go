@@ -137,7 +137,7 @@ func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.
 		Client: m.GetClient(), Live: m.GetAPIReader(), Scales: scales, Engine: eng, Registry: registry,
 		Credentials: kube.Credentials{
 			Objects: kube.Reader{Watches: watches, Cache: m.GetClient()}, ClusterNamespace: o.clusterNamespace, Stores: stores,
-			RestrictSecrets: o.restrictSecrets, FilePathRoot: o.filePathRoot, VaultToken: param.NewSecret(o.vaultToken),
+			RestrictSecrets: o.restrictSecrets, FilePathRoot: o.filePathRoot, VaultToken: param.NewSecret(o.vaultToken), VaultAddresses: o.vaultAddresses,
 		},
 		References: watches, Events: m.GetEventRecorder("weir"), Log: log.With(slog.String("part", "scaledobject")), Version: o.version,
 	})

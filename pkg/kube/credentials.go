@@ -35,10 +35,12 @@ type Credentials struct {
 	// ClusterNamespace is where a ClusterTriggerAuthentication finds its Secrets,
 	// ConfigMaps and service accounts.
 	ClusterNamespace string
-	// RestrictSecrets denies Secrets outside ClusterNamespace. It also denies
-	// TriggerAuthentications that log in to Vault as weir itself: whoever may write
-	// one in a namespace chooses the server that is shown weir's token.
+	// RestrictSecrets denies Secrets outside ClusterNamespace.
 	RestrictSecrets bool
+	// VaultAddresses are the Vault servers that TriggerAuthentications may have weir
+	// log in to as itself. Whoever may write one chooses the server, which could use
+	// weir's token as weir does; a ClusterTriggerAuthentication may name any.
+	VaultAddresses []string
 	// FilePathRoot is the directory that filePath is relative to; empty means that
 	// there is none.
 	FilePathRoot string

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 	"github.com/weir-sh/weir/pkg/kube/secretstore"
@@ -79,12 +81,14 @@ func (r *resolution) vaultLogin(ctx context.Context, v *v1alpha1.HashiCorpVault)
 	if v.Credential != nil {
 		given = *v.Credential
 	}
-	own := false
+	trusted, own := r.trustsVault(v.Address), false
 	var err error
 	switch v.Authentication {
 	case v1alpha1.VaultAuthenticationToken:
-		own = !r.VaultToken.IsZero()
-		login.Token = cmp.Or(r.VaultToken, param.NewSecret(given.Token))
+		login.Token = param.NewSecret(given.Token)
+		if own = !r.VaultToken.IsZero() && (trusted || login.Token.IsZero()); own {
+			login.Token = r.VaultToken
+		}
 		if login.Token.IsZero() {
 			err = errors.New("authentication token needs credential.token")
 		}
@@ -103,11 +107,20 @@ func (r *resolution) vaultLogin(ctx context.Context, v *v1alpha1.HashiCorpVault)
 	default:
 		err = errors.New("authentication must be token or kubernetes")
 	}
-	if own && r.RestrictSecrets && !r.cluster {
-		err = errors.New("weir is restricted, so that a TriggerAuthentication must not log in to Vault as weir itself; " +
-			"use a ClusterTriggerAuthentication, or authentication kubernetes with credential.serviceAccountName")
+	if own && !trusted {
+		err = errors.New("the server would be shown weir's own token, and weir was not told to trust it; " +
+			"give authentication kubernetes a credential.serviceAccountName, use a ClusterTriggerAuthentication, " +
+			"or start weir with --vault-address for this server")
 	}
 	return login, err
+}
+
+// trustsVault reports whether a server may be shown the process's own token: the
+// operator named it, or wrote the object that does.
+func (r *resolution) trustsVault(address string) bool {
+	return r.cluster || slices.ContainsFunc(r.VaultAddresses, func(known string) bool {
+		return strings.TrimSuffix(known, "/") == strings.TrimSuffix(address, "/")
+	})
 }
 
 func (r *resolution) azure(ctx context.Context, v *v1alpha1.AzureKeyVault) {

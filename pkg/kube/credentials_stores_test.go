@@ -134,7 +134,7 @@ func TestSecretStores(t *testing.T) {
 		},
 		{
 			name: "Vault by the process's token", spec: vaultAuth("token", &v1alpha1.VaultCredential{Token: "canary"}), want: "map[p:field]", fresh: 5 * time.Minute,
-			with:  kube.Credentials{VaultToken: param.NewSecret("own")},
+			with:  kube.Credentials{VaultToken: param.NewSecret("own"), VaultAddresses: []string{"https://v/"}},
 			asked: "{Address:https://v Namespace:ns Token:<own> Mount: Role: Account:{Namespace: Name: UID:} TokenFile:}" + vaultItem,
 		},
 		{
@@ -142,11 +142,18 @@ func TestSecretStores(t *testing.T) {
 			err: "authentication source hashiCorpVault: authentication token needs credential.token",
 		},
 		{
+			name: "Vault by the user's token, where weir's is not to be shown", spec: vaultAuth("token", &v1alpha1.VaultCredential{Token: "canary"}), want: "map[p:field]", fresh: 5 * time.Minute,
+			with:  kube.Credentials{VaultToken: param.NewSecret("own"), VaultAddresses: []string{"https://other"}},
+			asked: "{Address:https://v Namespace:ns Token:<canary> Mount: Role: Account:{Namespace: Name: UID:} TokenFile:}" + vaultItem,
+		},
+		{
 			name: "Vault by weir's service account", spec: vaultAuth("kubernetes", nil), want: "map[p:field]", fresh: 5 * time.Minute,
+			with:  kube.Credentials{VaultAddresses: []string{"https://v"}},
 			asked: "{Address:https://v Namespace:ns Token:<> Mount:mt Role:rl Account:{Namespace: Name: UID:} TokenFile:/var/run/secrets/kubernetes.io/serviceaccount/token}" + vaultItem,
 		},
 		{
 			name: "Vault by a token file", spec: vaultAuth("kubernetes", &v1alpha1.VaultCredential{ServiceAccount: "/tokens/vault"}), want: "map[p:field]", fresh: 5 * time.Minute,
+			with:  kube.Credentials{VaultAddresses: []string{"https://v"}},
 			asked: "{Address:https://v Namespace:ns Token:<> Mount:mt Role:rl Account:{Namespace: Name: UID:} TokenFile:/tokens/vault}" + vaultItem,
 		},
 		{
@@ -167,13 +174,13 @@ func TestSecretStores(t *testing.T) {
 			err: "authentication source hashiCorpVault: authentication must be token or kubernetes",
 		},
 		{
-			name: "Vault as weir in a restricted cluster", spec: vaultAuth("kubernetes", nil), want: "map[]", with: kube.Credentials{RestrictSecrets: true},
-			err: "authentication source hashiCorpVault: weir is restricted, so that a TriggerAuthentication must not log in to Vault as weir itself; " +
-				"use a ClusterTriggerAuthentication, or authentication kubernetes with credential.serviceAccountName",
+			name: "Vault as weir, which was not told to trust it", spec: vaultAuth("kubernetes", nil), want: "map[]",
+			err: "authentication source hashiCorpVault: the server would be shown weir's own token, and weir was not told to trust it; " +
+				"give authentication kubernetes a credential.serviceAccountName, use a ClusterTriggerAuthentication, or start weir with --vault-address for this server",
 		},
 		{
-			name: "Vault as weir for all, in a restricted cluster", cluster: true, spec: vaultAuth("token", nil), want: "map[p:field]", fresh: 5 * time.Minute,
-			with:  kube.Credentials{RestrictSecrets: true, VaultToken: param.NewSecret("own")},
+			name: "Vault as weir for all", cluster: true, spec: vaultAuth("token", nil), want: "map[p:field]", fresh: 5 * time.Minute,
+			with:  kube.Credentials{VaultToken: param.NewSecret("own")},
 			asked: "{Address:https://v Namespace:ns Token:<own> Mount: Role: Account:{Namespace: Name: UID:} TokenFile:}" + vaultItem,
 		},
 		{
