@@ -81,38 +81,43 @@ func (r *resolution) vaultLogin(ctx context.Context, v *v1alpha1.HashiCorpVault)
 	if v.Credential != nil {
 		given = *v.Credential
 	}
-	trusted, own := r.trustsVault(v.Address), false
+	own := false // the server is shown the process's own token
 	var err error
 	switch v.Authentication {
 	case v1alpha1.VaultAuthenticationToken:
-		login.Token = param.NewSecret(given.Token)
-		if own = !r.VaultToken.IsZero() && (trusted || login.Token.IsZero()); own {
-			login.Token = r.VaultToken
-		}
+		login.Token, own = r.vaultToken(v.Address, given)
 		if login.Token.IsZero() {
 			err = errors.New("authentication token needs credential.token")
 		}
 	case v1alpha1.VaultAuthenticationKubernetes:
 		login.Mount, login.Role = v.Mount, v.Role
-		if v.Mount == "" || v.Role == "" {
+		switch {
+		case v.Mount == "" || v.Role == "":
 			err = errors.New("authentication kubernetes needs mount and role")
-			break
-		}
-		if given.ServiceAccountName != "" {
+		case given.ServiceAccountName != "":
 			login.Account, err = r.account(ctx, r.trigger, given.ServiceAccountName)
-			break
+		default:
+			login.TokenFile, own = cmp.Or(given.ServiceAccount, ownTokenFile), true
 		}
-		own = true
-		login.TokenFile = cmp.Or(given.ServiceAccount, ownTokenFile)
 	default:
 		err = errors.New("authentication must be token or kubernetes")
 	}
-	if own && !trusted {
+	if own && !r.trustsVault(v.Address) {
 		err = errors.New("the server would be shown weir's own token, and weir was not told to trust it; " +
 			"give authentication kubernetes a credential.serviceAccountName, use a ClusterTriggerAuthentication, " +
 			"or start weir with --vault-address for this server")
 	}
 	return login, err
+}
+
+// vaultToken is the process's token where the server may be shown it, else the
+// user's; and whether it is the process's.
+func (r *resolution) vaultToken(address string, given v1alpha1.VaultCredential) (token param.Secret, own bool) {
+	token = param.NewSecret(given.Token)
+	if !r.VaultToken.IsZero() && (token.IsZero() || r.trustsVault(address)) {
+		return r.VaultToken, true
+	}
+	return token, false
 }
 
 // trustsVault reports whether a server may be shown the process's own token: the
