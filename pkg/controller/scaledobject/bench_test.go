@@ -22,7 +22,7 @@ func atRest(b *testing.B) (*world, []reconcile.Request) {
 	requests := make([]reconcile.Request, fleet)
 	for i := range requests {
 		namespace := fmt.Sprintf("n%05d", i)
-		so, web := scaled("a", triggers(namespace)), deployment("web", 0)
+		so, web := scaledObject("a", triggers(namespace)), deployment("web", 0)
 		so.Namespace, web.Namespace = namespace, namespace
 		objects = append(objects, so, web)
 		requests[i].NamespacedName = client.ObjectKeyFromObject(so)

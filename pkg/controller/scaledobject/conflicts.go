@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/kube"
 )
 
@@ -18,7 +19,6 @@ import (
 const (
 	indexTarget = "weir.target" // ScaledObjects and HPAs by the workload they scale
 	indexHPA    = "weir.hpa"    // ScaledObjects by the name of their HPA
-	indexAuth   = "weir.auth"   // ScaledObjects by the authentication objects they refer to
 	indexOwner  = "weir.owner"  // HPAs by the name of the ScaledObject that controls them
 )
 
@@ -48,7 +48,7 @@ func (r *Reconciler) rivals(ctx context.Context, so *v1alpha1.ScaledObject, t ku
 		}
 		for i := range others.Items {
 			if older(&others.Items[i], so) {
-				return problem("ScaledObject %q, which is older, already %s; delete one of the two or change its target or HPA name",
+				return scaled.Problem("ScaledObject %q, which is older, already %s; delete one of the two or change its target or HPA name",
 					others.Items[i].Name, rule.what)
 			}
 		}
@@ -59,7 +59,7 @@ func (r *Reconciler) rivals(ctx context.Context, so *v1alpha1.ScaledObject, t ku
 // yield leaves the workload to the object that err names: two that scale the
 // same workload undo what the other does. Any other error is just returned.
 func (r *Reconciler) yield(ctx context.Context, so *v1alpha1.ScaledObject, st *object, err error) error {
-	if !isProblem(err) {
+	if scaled.AsProblem(err) == nil {
 		return err
 	}
 	r.stop(so, st)
@@ -120,14 +120,14 @@ func mayTake(h *autoscalingv2.HorizontalPodAutoscaler, so *v1alpha1.ScaledObject
 	c := metav1.GetControllerOfNoCopy(h)
 	switch {
 	case c != nil:
-		return problem("HorizontalPodAutoscaler %q belongs to %s %q; delete one of the two, or set another advanced.horizontalPodAutoscalerConfig.name",
+		return scaled.Problem("HorizontalPodAutoscaler %q belongs to %s %q; delete one of the two, or set another advanced.horizontalPodAutoscalerConfig.name",
 			h.Name, c.Kind, c.Name)
 	case !so.HPATransferAllowed():
-		return problem("HorizontalPodAutoscaler %q does not belong to this ScaledObject and scales the same workload or has the name of its HPA; delete it, "+
+		return scaled.Problem("HorizontalPodAutoscaler %q does not belong to this ScaledObject and scales the same workload or has the name of its HPA; delete it, "+
 			"or set annotation %s to \"true\" and advanced.horizontalPodAutoscalerConfig.name to its name to take it over",
 			h.Name, v1alpha1.AnnotationTransferHPAOwnership)
 	case h.Name != so.HPAName():
-		return problem("HorizontalPodAutoscaler %q is to be taken over, but advanced.horizontalPodAutoscalerConfig.name is not its name; set it", h.Name)
+		return scaled.Problem("HorizontalPodAutoscaler %q is to be taken over, but advanced.horizontalPodAutoscalerConfig.name is not its name; set it", h.Name)
 	}
 	return nil
 }

@@ -15,10 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/decide"
-	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/kube"
-	"github.com/weir-sh/weir/pkg/triggers"
 )
 
 // evaluate decides on the newest readings and acts on the decision. It returns
@@ -41,7 +40,7 @@ func (r *Reconciler) evaluate(ctx context.Context, so *v1alpha1.ScaledObject, st
 	d := decide.Decide(in)
 	switch {
 	case err != nil:
-		d.Ready.Message = Cause(err)
+		d.Ready.Message = scaled.Cause(err)
 	case d.Action != decide.Hold:
 		d, err = r.act(ctx, so, p, in)
 		if st.missing(err) {
@@ -64,21 +63,16 @@ func (r *Reconciler) evaluate(ctx context.Context, so *v1alpha1.ScaledObject, st
 // missing reports whether err says that the workload is gone, and remembers
 // that. Measuring goes on for when it is back.
 func (o *object) missing(err error) bool {
-	wrong, ok := errors.AsType[*problemError](err)
-	if ok {
-		o.gone = wrong.message
+	wrong := scaled.AsProblem(err)
+	if wrong != nil {
+		o.gone = wrong.Message
 	}
-	return ok
-}
-
-func isProblem(err error) bool {
-	_, ok := errors.AsType[*problemError](err)
-	return ok
+	return wrong != nil
 }
 
 // input gathers what the decision depends on, except the replicas, and what the
 // readings mean.
-func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan) (decide.Input, []sign) {
+func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan) (decide.Input, []scaled.Sign) {
 	now := r.Now()
 	if at := time.Unix(0, st.activeAt.Swap(0)); at.After(st.lastActive) && at.Unix() > 0 {
 		st.lastActive = at
@@ -93,11 +87,11 @@ func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan) (deci
 	if so.Spec.IdleReplicaCount != nil {
 		in.HasIdle, in.Idle = true, *so.Spec.IdleReplicaCount
 	}
-	signs := make([]sign, len(p.triggers))
+	signs := make([]scaled.Sign, len(p.triggers))
 	for i, t := range p.triggers {
 		s := r.Engine.Latest(t.Query)
-		signs[i] = p.sign(t, s, now)
-		in.Triggers = append(in.Triggers, reading(t, s, signs[i], now))
+		signs[i] = scaled.SignOf(t, s, p.maxAge(), now)
+		in.Triggers = append(in.Triggers, scaled.Reading(t, s, signs[i], now))
 	}
 	if st.problem != "" {
 		// The spec in force is not the newest one: it may wake the workload, but
@@ -107,26 +101,8 @@ func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan) (deci
 	return in, signs
 }
 
-// reading is a trigger as the decision sees it.
-func reading(t triggers.Trigger, s engine.Sample, sign sign, now time.Time) decide.Trigger {
-	out := decide.Trigger{
-		Name: t.MetricName, Type: t.Type, Target: t.Target, Activation: t.Activation,
-		State: sign.state, Value: s.Value, Resource: t.Resource != nil,
-	}
-	switch {
-	case s.Err != nil:
-		out.Err = Cause(s.Err)
-	case sign.kind == stale:
-		out.Err = "it has not been measured for longer than allowed; see the log of weir for its source"
-	}
-	if s.OK {
-		out.Age = now.Sub(s.Measured)
-	}
-	return out
-}
-
 // replicas returns how many replicas the workload is to have, from the cache
-// where there is one. A missing workload is a problemError.
+// where there is one. A missing workload is a ProblemError.
 func (r *Reconciler) replicas(ctx context.Context, t kube.Target) (int32, error) {
 	at := client.ObjectKey{Namespace: t.Namespace, Name: t.Name}
 	var err error
@@ -156,11 +132,11 @@ func (r *Reconciler) replicas(ctx context.Context, t kube.Target) (int32, error)
 	return *n, nil
 }
 
-// scale reads the scale of a workload. A missing one is a problemError.
+// scale reads the scale of a workload. A missing one is a ProblemError.
 func (r *Reconciler) scale(ctx context.Context, t kube.Target) (*autoscalingv1.Scale, error) {
 	scale, err := r.Scales.Get(ctx, t)
 	if missing, ok := errors.AsType[*kube.NoScaleError](err); ok {
-		return nil, problem("spec.scaleTargetRef: %v", missing)
+		return nil, scaled.Problem("spec.scaleTargetRef: %v", missing)
 	}
 	return scale, err
 }
@@ -171,7 +147,7 @@ func (r *Reconciler) act(ctx context.Context, so *v1alpha1.ScaledObject, p *plan
 	scale, err := r.scale(ctx, p.target)
 	if err != nil {
 		d := decide.Decide(in)
-		if !isProblem(err) {
+		if scaled.AsProblem(err) == nil {
 			r.tell(so, p, d, err)
 		}
 		return d, err
@@ -198,12 +174,12 @@ func (r *Reconciler) tell(so *v1alpha1.ScaledObject, p *plan, d decide.Decision,
 	note := fmt.Sprintf("%s %s/%s from %d to %d: %s", p.target.Kind.Kind, p.target.Namespace, p.target.Name, d.From, d.To, d.Message)
 	if err != nil {
 		r.Log.Error("scaling failed", object, slog.Any("decision", d), slog.Any("error", err))
-		r.event(so, corev1.EventTypeWarning, failed, "scaling", fmt.Sprintf("scaling %s: %v", note, err))
+		scaled.Event(r.Events, so, corev1.EventTypeWarning, failed, "scaling", fmt.Sprintf("scaling %s: %v", note, err))
 		return
 	}
 	r.Log.Info("scaled", object, slog.String("action", string(d.Action)), slog.Int("from", int(d.From)),
 		slog.Int("to", int(d.To)), slog.String("reason", string(d.Reason)), slog.String("message", d.Message))
-	r.event(so, corev1.EventTypeNormal, reason, "scaling", "scaled "+note)
+	scaled.Event(r.Events, so, corev1.EventTypeNormal, reason, "scaling", "scaled "+note)
 }
 
 // tellFailures logs and emits when a trigger begins to fail or recovers.
@@ -218,7 +194,7 @@ func (r *Reconciler) tellFailures(so *v1alpha1.ScaledObject, st *object, list []
 		switch {
 		case t.Err != "" && !failed:
 			r.Log.Warn("trigger cannot be measured", object, slog.String("trigger", t.Name), slog.String("error", t.Err))
-			r.event(so, corev1.EventTypeWarning, v1alpha1.EventScalerFailed, "measuring", t.Name+": "+t.Err)
+			scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScalerFailed, "measuring", t.Name+": "+t.Err)
 		case failed && t.State != decide.Unknown:
 			r.Log.Info("trigger can be measured again", object, slog.String("trigger", t.Name))
 		case failed && t.Err == "":
@@ -236,5 +212,5 @@ func (r *Reconciler) watch(so *v1alpha1.ScaledObject, st *object, p *plan, d dec
 		return
 	}
 	st.watching = idle
-	r.Engine.Set(owner(client.ObjectKeyFromObject(so)), p.uses(idle))
+	r.Engine.Set(scaled.Object.Owner(client.ObjectKeyFromObject(so)), p.uses(idle))
 }

@@ -27,7 +27,7 @@ const (
 
 func TestAWorkloadWakesRunsAndRests(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 0), scaled("a"))
+	w := newWorld(t, deployment("web", 0), scaledObject("a"))
 
 	w.pass("a") // nothing is measured yet
 	w.does("patch ScaledObject a", "apply HorizontalPodAutoscaler keda-hpa-a", wrote)
@@ -80,7 +80,7 @@ func TestARunningObjectWritesNothingHoweverItsValuesChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, deployment("web", 0), scaled("a"))
+			w := newWorld(t, deployment("web", 0), scaledObject("a"))
 			w.reads(map[string]float64{"jobs": value(0)})
 			w.settles("a")
 			sets := w.engine.sets
@@ -98,7 +98,7 @@ func TestARunningObjectWritesNothingHoweverItsValuesChange(t *testing.T) {
 
 func TestErrorsHoldTheWorkload(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 2), scaled("a", triggers("jobs", "more")))
+	w := newWorld(t, deployment("web", 2), scaledObject("a", triggers("jobs", "more")))
 	w.reads(map[string]float64{"jobs": 0, "more": 0})
 	w.breaks("jobs", &scalers.Error{Kind: scalers.Unreachable, Op: "measuring", Err: errors.New("down")})
 	w.now = w.now.Add(time.Hour)
@@ -130,7 +130,7 @@ func TestErrorsHoldTheWorkload(t *testing.T) {
 
 func TestAMessageAloneIsRewrittenAtMostOnceAMinute(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 2), scaled("a", triggers("jobs", "more")))
+	w := newWorld(t, deployment("web", 2), scaledObject("a", triggers("jobs", "more")))
 	w.reads(map[string]float64{"jobs": 0, "more": 0})
 	w.breaks("jobs", errors.New("down"))
 	w.settles("a")
@@ -150,7 +150,7 @@ func TestAMessageAloneIsRewrittenAtMostOnceAMinute(t *testing.T) {
 
 func TestTheLocalPortOfAConnectionIsNoNews(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 2), scaled("a"))
+	w := newWorld(t, deployment("web", 2), scaledObject("a"))
 	for port := range 3 {
 		w.now = w.now.Add(time.Hour)
 		w.breaks("jobs", &net.OpError{
@@ -168,7 +168,7 @@ func TestTheLocalPortOfAConnectionIsNoNews(t *testing.T) {
 
 func TestScalingThatFails(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 0), scaled("a"))
+	w := newWorld(t, deployment("web", 0), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 0})
 	w.settles("a")
 	w.reads(map[string]float64{"jobs": 1})
@@ -213,7 +213,7 @@ func TestScalingThatFails(t *testing.T) {
 
 func TestAConflictOnTheScaleIsTriedAgainQuietly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 0), scaled("a"))
+	w := newWorld(t, deployment("web", 0), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 0})
 	w.settles("a")
 	w.reads(map[string]float64{"jobs": 1})
@@ -233,7 +233,7 @@ func TestAConflictOnTheScaleIsTriedAgainQuietly(t *testing.T) {
 
 func TestNothingIsScaledTwiceWhileTheCacheIsStale(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 0), scaled("a"))
+	w := newWorld(t, deployment("web", 0), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.cached["web"] = deployment("web", 0)
 	w.pass("a")
@@ -264,7 +264,7 @@ func TestTheCooldownAfterARestart(t *testing.T) {
 		metav1.ConditionTrue:  300 * time.Second, // it counts as active until now
 		metav1.ConditionFalse: time.Second,
 	} {
-		so := scaled("a")
+		so := scaledObject("a")
 		so.Status.LastActiveTime = &last
 		so.Status.Conditions = []v1alpha1.Condition{{Type: v1alpha1.ConditionActive, Status: status}}
 		w := newWorld(t, deployment("web", 1), so)
@@ -290,7 +290,7 @@ func TestTheUpstreamIsWatchedWhileTheWorkloadRests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, deployment("web", tc.resting), scaled("a", tc.change))
+			w := newWorld(t, deployment("web", tc.resting), scaledObject("a", tc.change))
 			watched := func() bool { return w.engine.uses["scaledobject/ns/a"][0].Watch }
 			w.reads(map[string]float64{"jobs": 0})
 			w.pass("a")
@@ -310,7 +310,7 @@ func TestTheUpstreamIsWatchedWhileTheWorkloadRests(t *testing.T) {
 
 func TestFewerReplicasThanTheMinimumAreCorrectedWithAnEvent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 0), scaled("a", func(so *v1alpha1.ScaledObject) { so.Spec.MinReplicaCount = ptr.To[int32](2) }))
+	w := newWorld(t, deployment("web", 0), scaledObject("a", func(so *v1alpha1.ScaledObject) { so.Spec.MinReplicaCount = ptr.To[int32](2) }))
 	w.reads(map[string]float64{"jobs": 0})
 	w.pass("a")
 	w.has(2)
@@ -348,7 +348,7 @@ func TestTargets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, deployment("web", 0), unset, stateful, scaled("a", tc.change))
+			w := newWorld(t, deployment("web", 0), unset, stateful, scaledObject("a", tc.change))
 			w.replicas["roll"] = 0
 			w.reads(map[string]float64{"jobs": 1})
 			w.pass("a")
@@ -368,7 +368,7 @@ func TestTargets(t *testing.T) {
 
 func TestAWorkloadThatGoesAndComesBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	web := deployment("web", 0)
@@ -388,7 +388,7 @@ func TestAWorkloadThatGoesAndComesBack(t *testing.T) {
 
 func TestReplicasThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, scaled("a", func(so *v1alpha1.ScaledObject) {
+	w := newWorld(t, scaledObject("a", func(so *v1alpha1.ScaledObject) {
 		so.Spec.ScaleTargetRef = v1alpha1.ScaleTargetRef{APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "roll"}
 	}))
 	w.replicas["roll"] = 2
@@ -409,14 +409,14 @@ func TestReplicasThatCannotBeRead(t *testing.T) {
 
 func TestAnObjectMadeAnewUnderItsNameHasNothingOfTheOldOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	old := w.object("a")
 	old.Finalizers = nil
 	for _, err := range []error{
 		w.api.Update(t.Context(), old), w.api.Delete(t.Context(), old),
-		w.api.Create(t.Context(), scaled("a", triggers(), func(so *v1alpha1.ScaledObject) { so.UID = "new" })),
+		w.api.Create(t.Context(), scaledObject("a", triggers(), func(so *v1alpha1.ScaledObject) { so.UID = "new" })),
 	} {
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,8 @@
 package scaledobject
 
 import (
+	"context"
+
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -20,7 +22,11 @@ func WithIndexes(b *fake.ClientBuilder) *fake.ClientBuilder {
 }
 
 // Attach gives r the queue that SetUp gives it.
-func (r *Reconciler) Attach(q Queue) { r.queue.q.Store(&q) }
+func (r *Reconciler) Attach(q Queue) {
+	if err := r.queue.Start(context.Background(), q); err != nil {
+		panic(err) // it has no way to fail
+	}
+}
 
 // Handlers returns what SetUp registers for the kinds that are watched, by kind.
 func (r *Reconciler) Handlers() map[string]handler.EventHandler {
@@ -29,10 +35,10 @@ func (r *Reconciler) Handlers() map[string]handler.EventHandler {
 		"HorizontalPodAutoscaler":      r.fromHPA(),
 		"Deployment":                   r.fromTarget("Deployment"),
 		"StatefulSet":                  r.fromTarget("StatefulSet"),
-		"TriggerAuthentication":        r.fromAuthentication("TriggerAuthentication"),
-		"ClusterTriggerAuthentication": r.fromAuthentication("ClusterTriggerAuthentication"),
+		"TriggerAuthentication":        r.finder().FromAuthentication("TriggerAuthentication"),
+		"ClusterTriggerAuthentication": r.finder().FromAuthentication("ClusterTriggerAuthentication"),
 	}
 }
 
 // Known reports whether r remembers an object.
-func (r *Reconciler) Known(key client.ObjectKey) bool { return r.objects.find(key) != nil }
+func (r *Reconciler) Known(key client.ObjectKey) bool { return r.objects.Find(key) != nil }

@@ -51,7 +51,7 @@ func lifeOfAnObject() story {
 // returns how many calls there were and what the cluster is like after each step.
 func play(t *testing.T, n int, failure error) (calls []string, after []string) {
 	t.Helper()
-	w := newWorld(t, deployment("web", 0), scaled("a", withAuth), authentication(), secret("other", ""))
+	w := newWorld(t, deployment("web", 0), scaledObject("a", withAuth), authentication(), secret("other", ""))
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Spec.Triggers[0].AuthenticationRef = nil })
 	w.fail = func(call string) error {
 		calls = append(calls, call)
@@ -131,7 +131,7 @@ func TestAnyCallMayFailOnceAndNothingIsLost(t *testing.T) {
 
 func TestAFailureOfTheAPIServerIsReturnedAndToldOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.fail = func(call string) error {
 		if strings.HasPrefix(call, "apply HorizontalPodAutoscaler") {
@@ -153,7 +153,7 @@ func TestAFailureOfTheAPIServerIsReturnedAndToldOnce(t *testing.T) {
 
 func TestAnObjectThatIsDeletedInBetweenIsNoError(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	w.reads(map[string]float64{"jobs": 0})

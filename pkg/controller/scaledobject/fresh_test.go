@@ -36,7 +36,7 @@ func (s *tokens) Read(context.Context, secretstore.NoLogin, secretstore.ServiceA
 // its password.
 func withToken(t *testing.T, from *tokens) *world {
 	t.Helper()
-	so := scaled("so", func(so *v1alpha1.ScaledObject) {
+	so := scaledObject("so", func(so *v1alpha1.ScaledObject) {
 		so.Spec.Triggers[0].AuthenticationRef = &v1alpha1.AuthenticationRef{Name: "auth"}
 	})
 	w := newWorld(t, so, deployment("web", 0),
@@ -102,7 +102,7 @@ func TestAStoreThatDoesNotAnswerChangesNothing(t *testing.T) {
 
 func TestASecretThatCannotBeReadChangesNothing(t *testing.T) {
 	t.Parallel()
-	so := scaled("so", func(so *v1alpha1.ScaledObject) {
+	so := scaledObject("so", func(so *v1alpha1.ScaledObject) {
 		so.Spec.Triggers[0].AuthenticationRef = &v1alpha1.AuthenticationRef{Name: "auth"}
 	})
 	w := newWorld(t, so, deployment("web", 0),

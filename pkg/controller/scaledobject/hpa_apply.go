@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/kube"
 )
 
@@ -44,7 +45,7 @@ func (r *Reconciler) writeHPA(ctx context.Context, have, want *autoscalingv2.Hor
 		err = r.repairHPA(ctx, want)
 	}
 	if apierrors.IsInvalid(err) {
-		return problem("the API server refuses the HorizontalPodAutoscaler: %v", err)
+		return scaled.Problem("the API server refuses the HorizontalPodAutoscaler: %v", err)
 	}
 	return err
 }

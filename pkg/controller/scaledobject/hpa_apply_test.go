@@ -40,26 +40,26 @@ func TestAnHPAThatIsNotOursIsNeverOverwritten(t *testing.T) {
 		writes []string
 		ready  string
 	}{
-		{"it scales our workload", hpa("mine", "web"), scaled("a"), nil, checkFailed + fmt.Sprintf(foreign, "mine")},
-		{"it has our name", hpa("keda-hpa-a", "other"), scaled("a"), nil, checkFailed + fmt.Sprintf(foreign, "keda-hpa-a")},
+		{"it scales our workload", hpa("mine", "web"), scaledObject("a"), nil, checkFailed + fmt.Sprintf(foreign, "mine")},
+		{"it has our name", hpa("keda-hpa-a", "other"), scaledObject("a"), nil, checkFailed + fmt.Sprintf(foreign, "keda-hpa-a")},
 		{
-			"it may be taken, but its name is not given", hpa("mine", "web"), scaled("a", transfer), nil,
+			"it may be taken, but its name is not given", hpa("mine", "web"), scaledObject("a", transfer), nil,
 			checkFailed + `HorizontalPodAutoscaler "mine" is to be taken over, but advanced.horizontalPodAutoscalerConfig.name is not its name; set it`,
 		},
-		{"it may be taken", hpa("mine", "web"), scaled("a", transfer, named), []string{"apply HorizontalPodAutoscaler mine", "patch HorizontalPodAutoscaler mine"}, ready},
+		{"it may be taken", hpa("mine", "web"), scaledObject("a", transfer, named), []string{"apply HorizontalPodAutoscaler mine", "patch HorizontalPodAutoscaler mine"}, ready},
 		{
-			"it may be taken, but belongs to somebody", taken, scaled("a", transfer, named), nil,
+			"it may be taken, but belongs to somebody", taken, scaledObject("a", transfer, named), nil,
 			checkFailed + `HorizontalPodAutoscaler "mine" belongs to Chief "c"; delete one of the two, or set another advanced.horizontalPodAutoscalerConfig.name`,
 		},
-		{"it is exempt from the check", exempt, scaled("a"), []string{"apply HorizontalPodAutoscaler keda-hpa-a"}, ready},
-		{"it is for another workload", hpa("mine", "other"), scaled("a"), []string{"apply HorizontalPodAutoscaler keda-hpa-a"}, ready},
+		{"it is exempt from the check", exempt, scaledObject("a"), []string{"apply HorizontalPodAutoscaler keda-hpa-a"}, ready},
+		{"it is for another workload", hpa("mine", "other"), scaledObject("a"), []string{"apply HorizontalPodAutoscaler keda-hpa-a"}, ready},
 		{
-			"it is ours, made by somebody else", ownedBy(hpa("keda-hpa-a", "web"), scaled("a")), scaled("a"),
+			"it is ours, made by somebody else", ownedBy(hpa("keda-hpa-a", "web"), scaledObject("a")), scaledObject("a"),
 			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "patch HorizontalPodAutoscaler keda-hpa-a"},
 			ready,
 		},
 		{
-			"it is left from an object of our name", ownedBy(hpa("keda-hpa-a", "web"), scaled("a", func(so *v1alpha1.ScaledObject) { so.UID = "old" })), scaled("a"),
+			"it is left from an object of our name", ownedBy(hpa("keda-hpa-a", "web"), scaledObject("a", func(so *v1alpha1.ScaledObject) { so.UID = "old" })), scaledObject("a"),
 			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply HorizontalPodAutoscaler keda-hpa-a"},
 			ready,
 		},
@@ -109,7 +109,7 @@ func TestDriftOfAnHPAIsRepaired(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, deployment("web", 1), scaled("a"))
+			w := newWorld(t, deployment("web", 1), scaledObject("a"))
 			w.reads(map[string]float64{"jobs": 1})
 			w.settles("a")
 			before := w.hpa("keda-hpa-a")
@@ -118,7 +118,7 @@ func TestDriftOfAnHPAIsRepaired(t *testing.T) {
 			if err := w.api.Update(t.Context(), h); err != nil {
 				t.Fatal(err)
 			}
-			w.r.OnReference([]string{"ns/a"})
+			w.r.OnReference([]string{"scaledobject/ns/a"})
 			w.pass("a")
 			w.writes = slices.DeleteFunc(w.writes, func(s string) bool { return strings.HasPrefix(s, "apply status") })
 			w.does(tc.writes...)
@@ -126,7 +126,7 @@ func TestDriftOfAnHPAIsRepaired(t *testing.T) {
 				equal(t, "HPA", mustYAML(t, w.hpa("keda-hpa-a").Spec), mustYAML(t, before.Spec))
 			}
 			w.settles("a")
-			w.r.OnReference([]string{"ns/a"})
+			w.r.OnReference([]string{"scaledobject/ns/a"})
 			w.pass("a")
 			w.does()
 		})
@@ -135,7 +135,7 @@ func TestDriftOfAnHPAIsRepaired(t *testing.T) {
 
 func TestALabelThatTheObjectLosesIsTakenFromItsHPAButNotOneOfSomebodyElse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a", annotated("note", "x"), func(so *v1alpha1.ScaledObject) { so.Labels = map[string]string{"team": "a"} }))
+	w := newWorld(t, deployment("web", 1), scaledObject("a", annotated("note", "x"), func(so *v1alpha1.ScaledObject) { so.Labels = map[string]string{"team": "a"} }))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	h := w.hpa("keda-hpa-a")
@@ -153,14 +153,14 @@ func TestALabelThatTheObjectLosesIsTakenFromItsHPAButNotOneOfSomebodyElse(t *tes
 	w.restart()
 	w.pass("a")
 	w.does("apply HorizontalPodAutoscaler keda-hpa-a") // it cannot be known who set "by"
-	w.r.OnReference([]string{"ns/a"})
+	w.r.OnReference([]string{"scaledobject/ns/a"})
 	w.pass("a")
 	w.does()
 }
 
 func TestTheNewHPAIsThereBeforeTheOldOneGoes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	w.edits("a", hpaConfig(v1alpha1.HorizontalPodAutoscalerConfig{Name: "new"}))
@@ -184,7 +184,7 @@ func TestTheNewHPAIsThereBeforeTheOldOneGoes(t *testing.T) {
 
 func TestAnHPAThatTheAPIServerRefusesLeavesTheLastPlanInForce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 0), scaled("a"))
+	w := newWorld(t, deployment("web", 0), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 0, "more": 0})
 	w.settles("a")
 	w.edits("a", triggers("jobs", "more"))
@@ -216,7 +216,7 @@ func TestAnHPAThatTheAPIServerRefusesLeavesTheLastPlanInForce(t *testing.T) {
 
 func TestHPAActiveRepeatsWhatTheHPASays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	w.says("a", "HPAActive", "")

@@ -104,7 +104,7 @@ func TestTheHPAOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, deployment("web", 1), scaled("a", changes...))
+			w := newWorld(t, deployment("web", 1), scaledObject("a", changes...))
 			w.replicas["roll"] = 1
 			w.reads(map[string]float64{"jobs": 0})
 			w.pass("a")

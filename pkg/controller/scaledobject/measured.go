@@ -29,7 +29,7 @@ const freshEnough = 5 * time.Second
 // when there is no such object or metric. Any other error says why there is no
 // value that is new enough; the HPA then holds.
 func (r *Reconciler) Metric(ctx context.Context, namespace, name, metric string) (Measured, error) {
-	st := r.objects.find(client.ObjectKey{Namespace: namespace, Name: name})
+	st := r.objects.Find(client.ObjectKey{Namespace: namespace, Name: name})
 	if st == nil {
 		return Measured{}, &UnknownError{fmt.Sprintf("ScaledObject %q in namespace %q", name, namespace)}
 	}

@@ -19,8 +19,8 @@ func (quietQueue) Add(reconcile.Request) {}
 
 func TestMetric(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("bad", triggers()),
-		scaled("a", triggers("jobs", "Slow", "never", "broken"), func(so *v1alpha1.ScaledObject) { so.Spec.Triggers[1].UseCachedMetrics = true }))
+	w := newWorld(t, deployment("web", 1), scaledObject("bad", triggers()),
+		scaledObject("a", triggers("jobs", "Slow", "never", "broken"), func(so *v1alpha1.ScaledObject) { so.Spec.Triggers[1].UseCachedMetrics = true }))
 	w.reads(map[string]float64{"jobs": 4.5, "Slow": 2})
 	w.breaks("broken", errors.New("down"))
 	w.pass("bad")
@@ -70,7 +70,7 @@ func TestMetric(t *testing.T) {
 
 func TestAChangedPasswordLeavesNoGapForTheHPA(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 3), scaled("a", withAuth), authentication(), secret("pw", "one"))
+	w := newWorld(t, deployment("web", 3), scaledObject("a", withAuth), authentication(), secret("pw", "one"))
 	w.engine.samples[w.query("jobs", "one")] = engine.Sample{OK: true, Value: 7, Work: 7, At: w.now, Measured: w.now}
 	w.pass("a")
 	value := func(want float64, wantErr string) {
@@ -87,7 +87,7 @@ func TestAChangedPasswordLeavesNoGapForTheHPA(t *testing.T) {
 		if err := w.api.Update(t.Context(), secret("pw", password)); err != nil {
 			t.Fatal(err)
 		}
-		w.r.OnReference([]string{"ns/a"})
+		w.r.OnReference([]string{"scaledobject/ns/a"})
 		w.pass("a")
 		value(7, "")
 	}

@@ -95,7 +95,7 @@ func (w *world) metrics(name string) string {
 
 func TestCPUGoesToTheHPAAndDecidesNothing(t *testing.T) {
 	t.Parallel()
-	so := scaled("so", having(
+	so := scaledObject("so", having(
 		trigger("jobs"),
 		ofType("cpu", autoscalingv2.UtilizationMetricType, "value", "60"),
 		ofType("cpu", autoscalingv2.AverageValueMetricType, "value", "500m", "containerName", "main"),
@@ -119,7 +119,7 @@ func TestCPUGoesToTheHPAAndDecidesNothing(t *testing.T) {
 
 func TestOnlyCPUKeepsOneReplica(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, scaled("so", having(ofType("cpu", autoscalingv2.UtilizationMetricType, "value", "60"))), deployment("web", 0))
+	w := newWorld(t, scaledObject("so", having(ofType("cpu", autoscalingv2.UtilizationMetricType, "value", "60"))), deployment("web", 0))
 	w.settles("so")
 	w.has(1)
 	w.says("so", "Active", "True ScalerActive: the HPA measures cpu and memory only while there are replicas")
@@ -131,7 +131,7 @@ func TestCPUTriggersThatMakeNoSense(t *testing.T) {
 		"60.5":        "spec.triggers[0].metadata: the target is no whole percentage",
 		"99999999999": "spec.triggers[0].metadata: the target is no whole percentage",
 	} {
-		w := newWorld(t, scaled("so", having(ofType("cpu", autoscalingv2.UtilizationMetricType, "value", value))), deployment("web", 0))
+		w := newWorld(t, scaledObject("so", having(ofType("cpu", autoscalingv2.UtilizationMetricType, "value", value))), deployment("web", 0))
 		w.settles("so")
 		if got := w.condition("so", v1alpha1.ConditionReady); !strings.Contains(got, want) {
 			t.Errorf("%s: got %s, want %s", value, got, want)
@@ -142,7 +142,7 @@ func TestCPUTriggersThatMakeNoSense(t *testing.T) {
 func TestMetricsThatAnUpstreamNames(t *testing.T) {
 	t.Parallel()
 	remote := ofType("naming", "", "name", "a")
-	w := newWorld(t, scaled("so", having(remote)), deployment("web", 0))
+	w := newWorld(t, scaledObject("so", having(remote)), deployment("web", 0))
 
 	// Nothing is known: there must be no HPA, as one without metrics scales on CPU.
 	w.pass("so")
@@ -178,7 +178,7 @@ func TestMetricsThatAnUpstreamNames(t *testing.T) {
 func TestNamedMetricsOutliveARestart(t *testing.T) {
 	t.Parallel()
 	remote := ofType("naming", "", "name", "a")
-	w := newWorld(t, scaled("so", having(remote, trigger("jobs"))), deployment("web", 1))
+	w := newWorld(t, scaledObject("so", having(remote, trigger("jobs"))), deployment("web", 1))
 	w.reads(map[string]float64{"jobs": 1})
 	w.pass("so")
 	equal(t, "metrics while one trigger is not known", w.metrics("keda-hpa-so"), "s1-fake-jobs per 5")

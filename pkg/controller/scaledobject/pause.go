@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/kube"
 )
 
@@ -20,7 +21,7 @@ import (
 func (r *Reconciler) pause(ctx context.Context, so *v1alpha1.ScaledObject, st *object) error {
 	replicas, err := so.PausedReplicas()
 	if err != nil {
-		return problem("metadata.annotations: %v", err)
+		return scaled.Problem("metadata.annotations: %v", err)
 	}
 	r.stop(so, st)
 	st.paused, st.yielded = true, false
@@ -33,10 +34,10 @@ func (r *Reconciler) pause(ctx context.Context, so *v1alpha1.ScaledObject, st *o
 // stop ends measuring.
 func (r *Reconciler) stop(so *v1alpha1.ScaledObject, st *object) {
 	key := client.ObjectKeyFromObject(so)
-	r.Engine.Remove(owner(key))
-	r.References.Set(key.String(), nil)
+	r.Engine.Remove(scaled.Object.Owner(key))
+	r.resolver().Forget(scaled.Object.Owner(key))
 	if st.current.Swap(nil) != nil {
-		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScalersStopped, "measuring", "measuring stopped")
+		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScalersStopped, "measuring", "measuring stopped")
 	}
 	st.watching, st.failing = false, nil
 }
@@ -61,7 +62,7 @@ func (r *Reconciler) finalize(ctx context.Context, so *v1alpha1.ScaledObject) er
 		r.forget(key)
 		return nil
 	}
-	r.stop(so, r.objects.get(key))
+	r.stop(so, r.objects.Get(key))
 	if so.Spec.Advanced != nil && so.Spec.Advanced.RestoreToOriginalReplicaCount {
 		if err := r.restore(ctx, so); err != nil {
 			return err
@@ -70,7 +71,7 @@ func (r *Reconciler) finalize(ctx context.Context, so *v1alpha1.ScaledObject) er
 	if err := kube.RemoveFinalizer(ctx, r.Client, so); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	r.event(so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectDeleted, "deleting", "the ScaledObject was deleted")
+	scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectDeleted, "deleting", "the ScaledObject was deleted")
 	r.forget(key)
 	return nil
 }
@@ -94,12 +95,12 @@ func (r *Reconciler) restore(ctx context.Context, so *v1alpha1.ScaledObject) err
 	if err == nil {
 		return nil
 	}
-	if !isProblem(err) && r.Now().Sub(so.DeletionTimestamp.Time) < restoreFor {
+	if scaled.AsProblem(err) == nil && r.Now().Sub(so.DeletionTimestamp.Time) < restoreFor {
 		return fmt.Errorf("restoring %d replicas: %w", *original, err)
 	}
 	r.Log.Error("restoring the replicas of a deleted object failed",
 		slog.String("object", so.Namespace+"/"+so.Name), slog.Any("error", err))
-	r.event(so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectUpdateFailed, "deleting",
+	scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectUpdateFailed, "deleting",
 		fmt.Sprintf("restoring %d replicas: %v", *original, err))
 	return nil
 }

@@ -79,7 +79,7 @@ func TestPausing(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, deployment("web", 2), scaled("a"))
+			w := newWorld(t, deployment("web", 2), scaledObject("a"))
 			w.reads(map[string]float64{"jobs": 1})
 			w.settles("a")
 			active := w.condition("a", "Active")
@@ -103,7 +103,7 @@ func TestPausing(t *testing.T) {
 
 func TestUnpausing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 2), scaled("a", annotated(v1alpha1.AnnotationPausedReplicas, "3")))
+	w := newWorld(t, deployment("web", 2), scaledObject("a", annotated(v1alpha1.AnnotationPausedReplicas, "3")))
 	w.reads(map[string]float64{"jobs": 0})
 	w.pass("a")
 	w.has(3)
@@ -131,7 +131,7 @@ func TestUnpausing(t *testing.T) {
 
 func TestPausingAtACountWithoutAWorkloadPausesAndSaysSo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, scaled("a", annotated(v1alpha1.AnnotationPausedReplicas, "3")))
+	w := newWorld(t, scaledObject("a", annotated(v1alpha1.AnnotationPausedReplicas, "3")))
 	equal(t, "time to the next try", w.pass("a"), retryProblem)
 	w.says("a", "Paused", isPaused, "Ready",
 		checkFailed+`spec.scaleTargetRef: Deployment "ns/web" does not exist or has no scale subresource; create it, or correct scaleTargetRef`)
@@ -151,21 +151,21 @@ func TestDeletion(t *testing.T) {
 		writes []string
 		event  string
 	}{
-		{"lets the workload be", scaled("a"), "", 0, []string{"patch ScaledObject a"}, ""},
+		{"lets the workload be", scaledObject("a"), "", 0, []string{"patch ScaledObject a"}, ""},
 		{
-			"restores the replicas after the HPA is gone", scaled("a", restoring), "", 0,
+			"restores the replicas after the HPA is gone", scaledObject("a", restoring), "", 0,
 			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 2", "patch ScaledObject a"},
 			"",
 		},
-		{"of a paused object needs no HPA", scaled("a", restoring, annotated(v1alpha1.AnnotationPaused, "")), "", 0, []string{"patch ScaledObject a"}, ""},
-		{"is tried again when the finalizer stays", scaled("a"), "patch", 2, []string{"patch ScaledObject a"}, ""},
+		{"of a paused object needs no HPA", scaledObject("a", restoring, annotated(v1alpha1.AnnotationPaused, "")), "", 0, []string{"patch ScaledObject a"}, ""},
+		{"is tried again when the finalizer stays", scaledObject("a"), "patch", 2, []string{"patch ScaledObject a"}, ""},
 		{
-			"is tried again when the workload cannot be scaled", scaled("a", restoring), "scale", 3,
+			"is tried again when the workload cannot be scaled", scaledObject("a", restoring), "scale", 3,
 			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 2", "patch ScaledObject a"},
 			"",
 		},
 		{
-			"gives up restoring after a minute", scaled("a", restoring), "scale", 100,
+			"gives up restoring after a minute", scaledObject("a", restoring), "scale", 100,
 			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "patch ScaledObject a"},
 			`Warning ScaledObjectUpdateFailed: restoring 2 replicas: scaling Deployment "ns/web" to 2: boom`,
 		},
@@ -213,7 +213,7 @@ func TestDeletion(t *testing.T) {
 func TestDeletingAnObjectWhoseWorkloadIsGoneDoesNotWait(t *testing.T) {
 	t.Parallel()
 	web := deployment("web", 2)
-	w := newWorld(t, web, scaled("a", restoring))
+	w := newWorld(t, web, scaledObject("a", restoring))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	for _, o := range []client.Object{web, w.object("a")} {
@@ -232,13 +232,13 @@ func TestDeletingAnObjectWhoseWorkloadIsGoneDoesNotWait(t *testing.T) {
 
 func TestTheOriginalReplicasAreThoseOfThePresentWorkload(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 2), deployment("other", 5), scaled("a"))
+	w := newWorld(t, deployment("web", 2), deployment("other", 5), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	original := func() int32 { return ptr.Deref(w.object("a").Status.OriginalReplicaCount, -1) }
 	equal(t, "originalReplicaCount", original(), 2)
 	w.scale("Deployment", "web", 9)
-	w.r.OnReference([]string{"ns/a"})
+	w.r.OnReference([]string{"scaledobject/ns/a"})
 	w.pass("a")
 	equal(t, "originalReplicaCount after scaling", original(), 2)
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "other" })

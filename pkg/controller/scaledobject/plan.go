@@ -18,12 +18,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/kube"
 	"github.com/weir-sh/weir/pkg/triggers"
 )
 
 // plan makes the object's newest spec the one in force: the HPA is written and
-// the engine is told. A problemError leaves the last good plan in force, unless
+// the engine is told. A ProblemError leaves the last good plan in force, unless
 // the workload belongs to another object.
 func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *object) error {
 	st.staleAt = time.Time{}
@@ -37,11 +38,11 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 	st.paused = false
 	wrong, warnings := triggers.CheckScaledObject(so)
 	target, err := r.target(so)
-	if wrong, err = collect(wrong, err); err != nil {
+	if wrong, err = scaled.Collect(wrong, err); err != nil {
 		return err
 	}
 	result, err := r.triggers(ctx, so, st, target)
-	if wrong, err = collect(wrong, err); err != nil {
+	if wrong, err = scaled.Collect(wrong, err); err != nil {
 		return err
 	}
 	if target.Name != "" {
@@ -50,7 +51,7 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 		}
 	}
 	st.yielded = false
-	if err := problems(append(wrong, result.Problems...)); err != nil {
+	if err := scaled.Problems(append(wrong, result.Problems...)); err != nil {
 		return err
 	}
 	if err := r.foreignHPA(ctx, so, target); err != nil {
@@ -76,13 +77,13 @@ func (r *Reconciler) enforce(so *v1alpha1.ScaledObject, st *object, next *plan) 
 	before := st.current.Load()
 	next.carry(before, r.Engine.Latest)
 	st.current.Store(next)
-	r.Engine.Set(owner(client.ObjectKeyFromObject(so)), next.uses(st.watching))
+	r.Engine.Set(scaled.Object.Owner(client.ObjectKeyFromObject(so)), next.uses(st.watching))
 	if st.retargeted(before, next) {
 		st.original = nil
 	}
 	if before == nil && !slices.Equal(st.written.ExternalMetricNames, next.metricNames()) {
 		// Not after a restart: nothing has changed for the user then.
-		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScalersStarted, "measuring",
+		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScalersStarted, "measuring",
 			fmt.Sprintf("measuring %s every %s", strings.Join(next.metricNames(), ", "), next.interval))
 	}
 }
@@ -95,15 +96,6 @@ func (o *object) retargeted(before, next *plan) bool {
 	}
 	was := o.written.ScaleTargetGVKR
 	return was != nil && *was != gvkr(next.target)
-}
-
-// collect adds a problemError to the list, so that a user sees every problem at
-// once; any other error is returned.
-func collect(list []triggers.Problem, err error) ([]triggers.Problem, error) {
-	if wrong, ok := errors.AsType[*problemError](err); ok {
-		return append(list, triggers.Problem{Trigger: -1, Message: wrong.message}), nil
-	}
-	return list, err
 }
 
 // claim adds the finalizer and the label that the HPA's selector uses.
@@ -134,11 +126,11 @@ const maxLabelValue = 63
 func (r *Reconciler) target(so *v1alpha1.ScaledObject) (kube.Target, error) {
 	kind, err := so.Spec.ScaleTargetRef.GroupVersionKind()
 	if err != nil {
-		return kube.Target{}, problem("spec.scaleTargetRef: %v", err)
+		return kube.Target{}, scaled.Problem("spec.scaleTargetRef: %v", err)
 	}
 	target, err := r.Scales.Find(kind, so.Namespace, so.Spec.ScaleTargetRef.Name)
 	if _, unknown := errors.AsType[*kube.UnknownKindError](err); unknown {
-		return kube.Target{}, problem("spec.scaleTargetRef: %v", err)
+		return kube.Target{}, scaled.Problem("spec.scaleTargetRef: %v", err)
 	}
 	return target, err
 }
@@ -148,48 +140,20 @@ func (r *Reconciler) target(so *v1alpha1.ScaledObject) (kube.Target, error) {
 func (r *Reconciler) triggers(ctx context.Context, so *v1alpha1.ScaledObject, st *object, target kube.Target) (triggers.Result, error) {
 	workload := kube.Workload{Namespace: so.Namespace, Name: so.Name, Container: so.Spec.ScaleTargetRef.EnvSourceContainerName}
 	var missing error
-	if target.Name != "" && needsEnvironment(so.Spec.Triggers) {
+	if target.Name != "" && scaled.NeedsEnvironment(so.Spec.Triggers) {
 		workload.Pod, missing = r.podTemplate(ctx, target)
 	}
-	var refs []kube.Ref
-	var transient error
-	inputs := make([]triggers.Input, len(so.Spec.Triggers))
-	for i, t := range so.Spec.Triggers {
-		found, err := r.Credentials.Resolve(ctx, t, workload)
-		inputs[i] = triggers.Input{Spec: t, Values: found.Values, Err: err}
-		refs = append(refs, found.Refs...)
-		if at := r.Now().Add(found.FreshFor); found.FreshFor > 0 && (st.staleAt.IsZero() || at.Before(st.staleAt)) {
-			st.staleAt = at
-		}
-		if unread, ok := errors.AsType[*kube.TransientError](err); ok {
-			transient = unread
-		}
+	found, err := r.resolver().Resolve(ctx, scaled.Object.Owner(client.ObjectKeyFromObject(so)), workload, so.Spec.Triggers, false)
+	if err != nil {
+		return triggers.Result{}, err
 	}
-	r.References.Set(client.ObjectKeyFromObject(so).String(), unique(refs))
-	if transient != nil {
-		// It says nothing of the object: what is in force stays so.
-		return triggers.Result{}, transient
-	}
-	return triggers.Parse(r.Registry, inputs), missing
+	st.staleAt = found.StaleAt
+	return found.Result, missing
 }
 
-// unique sorts refs and drops what occurs twice.
-func unique(refs []kube.Ref) []kube.Ref {
-	slices.SortFunc(refs, func(a, b kube.Ref) int { return strings.Compare(a.String(), b.String()) })
-	return slices.Compact(refs)
-}
-
-// needsEnvironment reports whether some parameter may come from the workload's
-// environment: by its name, or by way of an authentication object.
-func needsEnvironment(list []v1alpha1.Trigger) bool {
-	return slices.ContainsFunc(list, func(t v1alpha1.Trigger) bool {
-		for k := range t.Metadata {
-			if strings.HasSuffix(k, "FromEnv") {
-				return true
-			}
-		}
-		return t.AuthenticationRef != nil
-	})
+// resolver resolves the triggers of objects.
+func (r *Reconciler) resolver() scaled.Resolver {
+	return scaled.Resolver{Registry: r.Registry, Credentials: r.Credentials, References: r.References, Now: r.Now}
 }
 
 // podTemplate returns the pod template of a target, or nil when it has none.
@@ -243,7 +207,7 @@ func (r *Reconciler) customPodTemplate(ctx context.Context, t kube.Target) (*cor
 // targetError tells a missing workload from one that cannot be read.
 func targetError(t kube.Target, err error) error {
 	if apierrors.IsNotFound(err) {
-		return problem("spec.scaleTargetRef: %v does not exist; create it, or correct the reference", t)
+		return scaled.Problem("spec.scaleTargetRef: %v does not exist; create it, or correct the reference", t)
 	}
 	return fmt.Errorf("reading %v: %w", t, err)
 }
@@ -258,25 +222,12 @@ func isStatefulSet(t kube.Target) bool {
 
 // warn tells warnings when they changed, as one event.
 func (r *Reconciler) warn(so *v1alpha1.ScaledObject, st *object, list []triggers.Problem) {
-	lines := make([]string, len(list))
-	for i, w := range list {
-		lines[i] = w.String()
-	}
-	text := strings.Join(lines, "; ")
+	text := scaled.Text(list)
 	if text == st.warned {
 		return
 	}
 	st.warned = text
 	if text != "" {
-		r.event(so, corev1.EventTypeWarning, v1alpha1.EventScalerInfo, "checking", text)
+		scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScalerInfo, "checking", text)
 	}
-}
-
-// event emits an event. Notes are cut to what the API server takes.
-func (r *Reconciler) event(so *v1alpha1.ScaledObject, kind, reason, action, note string) {
-	const most = 1024
-	if len(note) > most {
-		note = strings.ToValidUTF8(note[:most-3], "") + "..."
-	}
-	r.Events.Eventf(so, nil, kind, reason, action, "%s", note)
 }

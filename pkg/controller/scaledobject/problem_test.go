@@ -45,7 +45,7 @@ func TestSpecsThatAreWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, deployment("web", 0), scaled("a", tc.change))
+			w := newWorld(t, deployment("web", 0), scaledObject("a", tc.change))
 			equal(t, "next try", w.pass("a"), retryProblem)
 			w.says("a", "Ready", checkFailed+tc.ready, "Active", "Unknown UnknownState: the object is not in force; see Ready")
 			w.does("patch ScaledObject a", wrote)
@@ -65,7 +65,7 @@ func TestSpecsThatAreWrong(t *testing.T) {
 
 func TestABadSpecAfterAGoodOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 3), scaled("a"))
+	w := newWorld(t, deployment("web", 3), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 0})
 	w.now = w.now.Add(-time.Minute)
 	w.reads(map[string]float64{"jobs": 1})
@@ -137,17 +137,17 @@ func TestCredentialsThatAreMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, append(tc.objects, deployment("web", 1), scaled("a", withAuth))...)
+			w := newWorld(t, append(tc.objects, deployment("web", 1), scaledObject("a", withAuth))...)
 			w.pass("a")
 			w.says("a", "Ready", checkFailed+"spec.triggers[0].authenticationRef: "+tc.ready)
-			equal(t, "references", fmt.Sprint(w.refs["ns/a"]), tc.refs)
+			equal(t, "references", fmt.Sprint(w.refs["scaledobject/ns/a"]), tc.refs)
 		})
 	}
 }
 
 func TestASecretThatChangesTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a", withAuth), authentication(), secret("pw", "one"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a", withAuth), authentication(), secret("pw", "one"))
 	w.pass("a")
 	measured := func() any { return w.engine.uses["scaledobject/ns/a"][0].Query }
 	equal(t, "query", measured(), any(w.query("jobs", "one")))
@@ -157,7 +157,7 @@ func TestASecretThatChangesTakesEffectAtOnce(t *testing.T) {
 	}
 	w.pass("a")
 	equal(t, "query before the change is told", measured(), any(w.query("jobs", "one")))
-	w.r.OnReference([]string{"ns/a", "ns/unknown", "nonsense"})
+	w.r.OnReference([]string{"scaledobject/ns/a", "scaledobject/ns/unknown", "nonsense"})
 	equal(t, "asked for", fmt.Sprint(w.queue.taken()), "[a unknown]")
 	w.pass("a")
 	equal(t, "query", measured(), any(w.query("jobs", "two")))
@@ -167,7 +167,7 @@ func TestASecretThatChangesTakesEffectAtOnce(t *testing.T) {
 	if err := w.api.Delete(t.Context(), secret("", "")); err != nil {
 		t.Fatal(err)
 	}
-	w.r.OnReference([]string{"ns/a"})
+	w.r.OnReference([]string{"scaledobject/ns/a"})
 	w.pass("a")
 	equal(t, "query without the Secret", measured(), any(w.query("jobs", "two")))
 	if got := w.condition("a", "Ready"); !strings.HasPrefix(got, checkFailed+"spec.triggers[0].authenticationRef: ") {
@@ -191,17 +191,17 @@ func TestOfTwoObjectsForOneWorkloadTheOlderHasIt(t *testing.T) {
 		b     *v1alpha1.ScaledObject
 		ready string
 	}{
-		"the same workload":         {scaled("b", younger), `ScaledObject "a", which is older, already scales Deployment "ns/web"; delete one of the two or change its target or HPA name`},
-		"the same workload and age": {scaled("b"), `ScaledObject "a", which is older, already scales Deployment "ns/web"; delete one of the two or change its target or HPA name`},
-		"the same name of the HPA":  {scaled("b", younger, elsewhere), `ScaledObject "a", which is older, already has an HPA named "keda-hpa-a"; delete one of the two or change its target or HPA name`},
-		"another spelling of the target": {scaled("b", younger, func(so *v1alpha1.ScaledObject) {
+		"the same workload":         {scaledObject("b", younger), `ScaledObject "a", which is older, already scales Deployment "ns/web"; delete one of the two or change its target or HPA name`},
+		"the same workload and age": {scaledObject("b"), `ScaledObject "a", which is older, already scales Deployment "ns/web"; delete one of the two or change its target or HPA name`},
+		"the same name of the HPA":  {scaledObject("b", younger, elsewhere), `ScaledObject "a", which is older, already has an HPA named "keda-hpa-a"; delete one of the two or change its target or HPA name`},
+		"another spelling of the target": {scaledObject("b", younger, func(so *v1alpha1.ScaledObject) {
 			so.Spec.ScaleTargetRef.APIVersion, so.Spec.ScaleTargetRef.Kind = "apps/v1", "Deployment"
 		}), `ScaledObject "a", which is older, already scales Deployment "ns/web"; delete one of the two or change its target or HPA name`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// Both have an HPA, as where nobody had kept them apart.
-			w := newWorld(t, deployment("web", 1), deployment("other", 1), scaled("a"), tc.b, ownedBy(hpa("of-b", tc.b.Spec.ScaleTargetRef.Name), tc.b))
+			w := newWorld(t, deployment("web", 1), deployment("other", 1), scaledObject("a"), tc.b, ownedBy(hpa("of-b", tc.b.Spec.ScaleTargetRef.Name), tc.b))
 			w.reads(map[string]float64{"jobs": 1})
 			w.settles("b", "a")
 			w.says("a", "Ready", ready)
@@ -215,7 +215,7 @@ func TestOfTwoObjectsForOneWorkloadTheOlderHasIt(t *testing.T) {
 			if err := w.api.Delete(t.Context(), hpa("keda-hpa-a", "web")); err != nil { // as the garbage collector does
 				t.Fatal(err)
 			}
-			w.r.OnReference([]string{"ns/b"}) // as the handlers do
+			w.r.OnReference([]string{"scaledobject/ns/b"}) // as the handlers do
 			w.settles("b")
 			w.says("b", "Ready", ready)
 			equal(t, "HPAs", fmt.Sprint(w.hpas()), "["+w.object("b").HPAName()+"]")
@@ -225,12 +225,12 @@ func TestOfTwoObjectsForOneWorkloadTheOlderHasIt(t *testing.T) {
 
 func TestAnObjectThatLosesItsWorkloadToAnOlderOneLetsGo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), deployment("other", 1), scaled("b"),
-		scaled("a", func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "other" }))
+	w := newWorld(t, deployment("web", 1), deployment("other", 1), scaledObject("b"),
+		scaledObject("a", func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "other" }))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a", "b")
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "web" })
-	w.r.OnReference([]string{"ns/b"})
+	w.r.OnReference([]string{"scaledobject/ns/b"})
 	w.pass("a")
 	w.pass("b")
 	w.says("a", "Ready", ready)
@@ -243,7 +243,7 @@ func TestAnObjectThatLosesItsWorkloadToAnOlderOneLetsGo(t *testing.T) {
 
 func TestAFallbackIsSaidToHaveNoEffect(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a", func(so *v1alpha1.ScaledObject) {
+	w := newWorld(t, deployment("web", 1), scaledObject("a", func(so *v1alpha1.ScaledObject) {
 		so.Spec.Fallback = &v1alpha1.Fallback{FailureThreshold: 3, Replicas: 6}
 	}))
 	w.reads(map[string]float64{"jobs": 1})
@@ -267,7 +267,7 @@ func TestAFallbackIsSaidToHaveNoEffect(t *testing.T) {
 
 func TestLongTextsAreCut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a", func(so *v1alpha1.ScaledObject) {
+	w := newWorld(t, deployment("web", 1), scaledObject("a", func(so *v1alpha1.ScaledObject) {
 		for range 300 {
 			so.Spec.Triggers = append(so.Spec.Triggers, v1alpha1.Trigger{Type: "ünknöwn"})
 		}

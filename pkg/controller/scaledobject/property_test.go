@@ -64,7 +64,7 @@ func (c *chance) happens() {
 		c.restart()
 	case 9:
 		c.does("a reference changes")
-		c.r.OnReference([]string{"ns/a"})
+		c.r.OnReference([]string{"scaledobject/ns/a"})
 	case 10:
 		p := c.random.Float64() / 2
 		c.does("calls fail, %.0f %%", 100*p)
@@ -143,7 +143,7 @@ func TestWhateverHappens(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			c := &chance{
-				world: newWorld(t, deployment("web", 1), scaled("a", triggers("jobs", "more"))), random: rand.New(rand.NewPCG(seed, 0)),
+				world: newWorld(t, deployment("web", 1), scaledObject("a", triggers("jobs", "more"))), random: rand.New(rand.NewPCG(seed, 0)),
 				failing: map[string]bool{}, busy: map[string]bool{}, things: []string{"jobs", "more"},
 			}
 			for range 120 {

@@ -29,37 +29,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/decide"
-	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/kube"
 	"github.com/weir-sh/weir/pkg/scalers"
-	"github.com/weir-sh/weir/pkg/triggers"
 )
-
-// Engine measures.
-type Engine interface {
-	// Set replaces what owner measures.
-	Set(owner engine.Owner, uses []engine.Use)
-	// Remove ends what owner measures.
-	Remove(owner engine.Owner)
-	// Latest returns the newest reading of a query, from memory.
-	Latest(q scalers.Query) engine.Sample
-	// Fresh returns a reading of at most maxAge if one can be had at once or
-	// soon, else the newest there is.
-	Fresh(ctx context.Context, q scalers.Query, maxAge time.Duration) engine.Sample
-}
 
 // Scales reads and writes the scale subresource.
 type Scales interface {
 	Find(kind schema.GroupVersionKind, namespace, name string) (kube.Target, error)
 	Get(ctx context.Context, t kube.Target) (*autoscalingv1.Scale, error)
 	Set(ctx context.Context, t kube.Target, was *autoscalingv1.Scale, replicas int32) error
-}
-
-// References tells which Secrets and ConfigMaps an object depends on, so that
-// they are watched.
-type References interface {
-	Set(owner string, refs []kube.Ref)
 }
 
 // Config is what a Reconciler needs. All fields but Now are required.
@@ -69,10 +49,10 @@ type Config struct {
 	// Live reads from the API server; for kinds that are not cached.
 	Live        client.Reader
 	Scales      Scales
-	Engine      Engine
+	Engine      scaled.Engine
 	Registry    *scalers.Registry
 	Credentials kube.Credentials
-	References  References
+	References  scaled.References
 	Events      events.EventRecorder
 	Log         *slog.Logger
 	// Version is put on HPAs as a label.
@@ -86,8 +66,8 @@ type Config struct {
 type Reconciler struct {
 	Config
 
-	objects objects
-	queue   queue
+	objects scaled.Known[object]
+	queue   scaled.Queue
 }
 
 // New makes a Reconciler. It starts nothing.
@@ -95,12 +75,8 @@ func New(c Config) *Reconciler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Reconciler{Config: c, objects: objects{byName: map[client.ObjectKey]*object{}}}
+	return &Reconciler{Config: c}
 }
-
-// retryProblem is how long an object whose spec, target or references are wrong
-// waits before it is looked at again, when nothing tells of a change earlier.
-const retryProblem = 30 * time.Second
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
@@ -115,7 +91,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	result, err := r.reconcile(ctx, so)
 	if apierrors.IsConflict(err) {
 		// Somebody else wrote in between; the cache is about to tell what.
-		return reconcile.Result{RequeueAfter: retryFirst}, nil
+		return reconcile.Result{RequeueAfter: scaled.RetryFirst}, nil
 	}
 	return result, err
 }
@@ -143,10 +119,10 @@ func (r *Reconciler) reconcile(ctx context.Context, so *v1alpha1.ScaledObject) (
 // old name has nothing in common with the one before.
 func (r *Reconciler) remembered(so *v1alpha1.ScaledObject) *object {
 	key := client.ObjectKeyFromObject(so)
-	st := r.objects.get(key)
+	st := r.objects.Get(key)
 	if st.written != nil && st.uid != so.UID {
 		r.forget(key)
-		st = r.objects.get(key)
+		st = r.objects.Get(key)
 	}
 	if st.written == nil {
 		st.begin(so, r.Now())
@@ -162,62 +138,27 @@ func (o *object) recheck(d *decide.Decision, now time.Time) time.Duration {
 		after = d.Recheck
 	}
 	if o.problem != "" {
-		after = sooner(after, o.retryAt.Sub(now))
+		after = scaled.Sooner(after, o.retryAt.Sub(now))
 	}
 	if o.gone != "" {
-		after = sooner(after, retryProblem)
+		after = scaled.Sooner(after, scaled.RetryProblem)
 	}
 	for _, at := range []time.Time{o.rewordAt, o.hpaGrace, o.staleAt} {
 		if !at.IsZero() {
-			after = sooner(after, at.Sub(now))
+			after = scaled.Sooner(after, at.Sub(now))
 		}
 	}
 	return after
 }
 
-// sooner returns the shorter of two spans, where zero means none.
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || b == 0 {
-		return max(a, b)
-	}
-	return min(a, b)
-}
-
-// problemError says that the object, or something it refers to, is wrong: a
-// user must act, and trying again at once does not help.
-type problemError struct{ message string }
-
-// Error implements error.
-func (e *problemError) Error() string { return e.message }
-
-// problem makes a problemError.
-func problem(format string, args ...any) error {
-	return &problemError{fmt.Sprintf(format, args...)}
-}
-
-// problems makes one problemError of many; nil of none.
-func problems(list []triggers.Problem) error {
-	if len(list) == 0 {
-		return nil
-	}
-	var b []byte
-	for i, p := range list {
-		if i > 0 {
-			b = append(b, "; "...)
-		}
-		b = append(b, p.String()...)
-	}
-	return &problemError{string(b)}
-}
-
 // forget drops everything about an object that is gone.
 func (r *Reconciler) forget(key client.ObjectKey) {
-	r.Engine.Remove(owner(key))
-	r.References.Set(key.String(), nil)
-	r.objects.remove(key)
+	r.Engine.Remove(scaled.Object.Owner(key))
+	r.resolver().Forget(scaled.Object.Owner(key))
+	r.objects.Remove(key)
 }
 
 // Decisions returns the newest decisions about an object, oldest first.
 func (r *Reconciler) Decisions(namespace, name string) []decide.Decision {
-	return r.objects.find(client.ObjectKey{Namespace: namespace, Name: name}).decisions()
+	return r.objects.Find(client.ObjectKey{Namespace: namespace, Name: name}).decisions()
 }

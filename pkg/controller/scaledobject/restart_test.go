@@ -27,7 +27,7 @@ func (w *world) hpaSays(status corev1.ConditionStatus, reason string, since time
 // TestARestartWritesNothing: with 10,000 objects each write would be 10,000.
 func TestARestartWritesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 2), scaled("a"))
+	w := newWorld(t, deployment("web", 2), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 9})
 	w.settles("a")
 	w.hpaSays(corev1.ConditionTrue, "ValidMetricFound", w.now)
@@ -54,7 +54,7 @@ func TestARestartWritesNothing(t *testing.T) {
 
 func TestAnHPAThatDoesNotRecoverIsTold(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 2), scaled("a"))
+	w := newWorld(t, deployment("web", 2), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 9})
 	w.settles("a")
 	w.hpaSays(corev1.ConditionTrue, "ValidMetricFound", w.now)

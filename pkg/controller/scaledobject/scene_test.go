@@ -20,7 +20,7 @@ import (
 
 // scaled is a ScaledObject for Deployment "web" with one trigger, created an
 // hour before the test begins, as changes make it.
-func scaled(name string, changes ...func(*v1alpha1.ScaledObject)) *v1alpha1.ScaledObject {
+func scaledObject(name string, changes ...func(*v1alpha1.ScaledObject)) *v1alpha1.ScaledObject {
 	so := &v1alpha1.ScaledObject{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "ns", Name: name, UID: types.UID("uid-" + name), Generation: 1,

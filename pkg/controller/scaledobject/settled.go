@@ -3,10 +3,9 @@ package scaledobject
 import (
 	"time"
 
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/decide"
 	"github.com/weir-sh/weir/pkg/engine"
-	"github.com/weir-sh/weir/pkg/scalers"
-	"github.com/weir-sh/weir/pkg/triggers"
 )
 
 // settled is what the last pass over an object was based on, when it left
@@ -14,37 +13,13 @@ import (
 // nothing again. It is what keeps 10,000 objects at rest cheap. It is immutable.
 type settled struct {
 	plan   *plan
-	signs  []sign
+	signs  []scaled.Sign
 	active bool      // each further reading moves the time of last activity
 	until  time.Time // when to look at the workload again although no trigger says so; zero means never
 }
 
-// sign is what a reading means for its trigger.
-type sign struct {
-	state decide.State
-	kind  scalers.Kind // of the error, if it is one
-}
-
-// stale stands in for the kind of error when a source has gone silent.
-const stale scalers.Kind = "stale"
-
-// sign says what a reading means.
-func (p *plan) sign(t triggers.Trigger, s engine.Sample, now time.Time) sign {
-	switch {
-	case s.Err != nil:
-		return sign{kind: scalers.KindOf(s.Err)}
-	case !s.OK:
-		return sign{}
-	case now.Sub(s.Measured) > p.maxAge():
-		return sign{kind: stale}
-	case s.Activity == scalers.Busy, s.Activity == scalers.ByThreshold && max(s.Value, s.Work) > t.Activation:
-		return sign{state: decide.Busy}
-	}
-	return sign{state: decide.Idle}
-}
-
 // settle remembers a pass that left nothing to do but to wait.
-func (r *Reconciler) settle(st *object, p *plan, d decide.Decision, seen []sign) {
+func (r *Reconciler) settle(st *object, p *plan, d decide.Decision, seen []scaled.Sign) {
 	last := &settled{plan: p, signs: seen, active: d.LastActive.Equal(d.At)}
 	if !isDeployment(p.target) && !isStatefulSet(p.target) {
 		// Nobody tells when somebody else scales such a workload.
@@ -69,7 +44,7 @@ func (r *Reconciler) unchanged(st *object) bool {
 		return false
 	}
 	for i, t := range last.plan.triggers {
-		if last.plan.sign(t, r.Engine.Latest(t.Query), now) != last.signs[i] {
+		if scaled.SignOf(t, r.Engine.Latest(t.Query), last.plan.maxAge(), now) != last.signs[i] {
 			return false
 		}
 	}
@@ -83,12 +58,12 @@ func (r *Reconciler) unchanged(st *object) bool {
 // evaluated whose readings say something new.
 func (r *Reconciler) OnReadings(owners []engine.Owner) {
 	for _, o := range owners {
-		k, ours := key(o)
+		k, ours := scaled.Object.Key(o)
 		if !ours {
 			continue
 		}
-		if st := r.objects.find(k); st == nil || !r.unchanged(st) {
-			r.queue.add(k)
+		if st := r.objects.Find(k); st == nil || !r.unchanged(st) {
+			r.queue.Add(k)
 		}
 	}
 }

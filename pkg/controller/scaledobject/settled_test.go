@@ -29,7 +29,7 @@ func (w *world) reported(what string, want bool) {
 
 func TestReadingsThatSayNothingNewAskForNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a", triggers("jobs", "more")))
+	w := newWorld(t, deployment("web", 1), scaledObject("a", triggers("jobs", "more")))
 	w.reported("a reading of an object not seen yet", true)
 	w.pass("a")
 	w.reported("nothing", false)
@@ -63,14 +63,14 @@ func TestReadingsThatSayNothingNewAskForNothing(t *testing.T) {
 	w.now = w.now.Add(2 * time.Minute)
 	w.reported("silence", true)
 	w.pass("a")
-	w.r.OnReference([]string{"ns/a"})
+	w.r.OnReference([]string{"scaledobject/ns/a"})
 	equal(t, "asked for", fmt.Sprint(w.queue.taken()), "[a]")
 	w.reported("a change that waits to be planned", true)
 }
 
 func TestReadingsThatAskForNothingCountAsActivity(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	for range 20 {
@@ -90,7 +90,7 @@ func TestReadingsThatAskForNothingCountAsActivity(t *testing.T) {
 
 func TestAWorkloadThatNobodyWatchesIsLookedAtOncePerInterval(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, scaled("a", func(so *v1alpha1.ScaledObject) {
+	w := newWorld(t, scaledObject("a", func(so *v1alpha1.ScaledObject) {
 		so.Spec.ScaleTargetRef = v1alpha1.ScaleTargetRef{APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "roll"}
 	}))
 	w.replicas["roll"] = 1
@@ -119,7 +119,7 @@ func TestChangesOfObjectsReachWhomTheyConcern(t *testing.T) {
 		return out
 	}
 	web := deployment("web", 1)
-	ourHPA := ownedBy(hpa("keda-hpa-a", "web"), scaled("a"))
+	ourHPA := ownedBy(hpa("keda-hpa-a", "web"), scaledObject("a"))
 	cluster := &v1alpha1.ClusterTriggerAuthentication{ObjectMeta: metav1.ObjectMeta{Name: "auth"}}
 	for name, tc := range map[string]struct {
 		kind          string
@@ -147,18 +147,18 @@ func TestChangesOfObjectsReachWhomTheyConcern(t *testing.T) {
 		"its TriggerAuthentication changed":  {"TriggerAuthentication", authentication(), changed(authentication(), func(client.Object) {}), "[b]", true},
 		"its status changed":                 {"TriggerAuthentication", authentication(), authentication(), "[]", false},
 		"a cluster-wide one of that name":    {"ClusterTriggerAuthentication", nil, cluster, "[c]", true},
-		"it changed itself":                  {"ScaledObject", scaled("a"), changed(scaled("a"), func(client.Object) {}), "[]", false},
-		"a rival came":                       {"ScaledObject", nil, scaled("new"), "[a]", true},
-		"a rival turned to another workload": {"ScaledObject", scaled("new"), changed(scaled("new"), func(o client.Object) { o.(*v1alpha1.ScaledObject).Spec.ScaleTargetRef.Name = "x" }), "[a]", true},
-		"a rival got another status":         {"ScaledObject", scaled("new"), scaled("new"), "[]", false},
-		"a rival for the name of the HPA":    {"ScaledObject", nil, scaled("new", func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "x" }, hpaConfigNamed("keda-hpa-a")), "[a]", true},
-		"a rival in another namespace":       {"ScaledObject", nil, scaled("new", func(so *v1alpha1.ScaledObject) { so.Namespace = "elsewhere" }), "[]", false},
+		"it changed itself":                  {"ScaledObject", scaledObject("a"), changed(scaledObject("a"), func(client.Object) {}), "[]", false},
+		"a rival came":                       {"ScaledObject", nil, scaledObject("new"), "[a]", true},
+		"a rival turned to another workload": {"ScaledObject", scaledObject("new"), changed(scaledObject("new"), func(o client.Object) { o.(*v1alpha1.ScaledObject).Spec.ScaleTargetRef.Name = "x" }), "[a]", true},
+		"a rival got another status":         {"ScaledObject", scaledObject("new"), scaledObject("new"), "[]", false},
+		"a rival for the name of the HPA":    {"ScaledObject", nil, scaledObject("new", func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "x" }, hpaConfigNamed("keda-hpa-a")), "[a]", true},
+		"a rival in another namespace":       {"ScaledObject", nil, scaledObject("new", func(so *v1alpha1.ScaledObject) { so.Namespace = "elsewhere" }), "[]", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			elsewhere := func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "other"; withAuth(so) }
-			w := newWorld(t, web.DeepCopy(), deployment("other", 1), scaled("a"), scaled("b", elsewhere),
-				scaled("c", elsewhere, func(so *v1alpha1.ScaledObject) {
+			w := newWorld(t, web.DeepCopy(), deployment("other", 1), scaledObject("a"), scaledObject("b", elsewhere),
+				scaledObject("c", elsewhere, func(so *v1alpha1.ScaledObject) {
 					so.Namespace, so.Spec.Triggers[0].AuthenticationRef.Kind = "far", "ClusterTriggerAuthentication"
 				}))
 			w.settles("a")
@@ -189,7 +189,7 @@ func hpaConfigNamed(name string) func(*v1alpha1.ScaledObject) {
 
 func TestReadingsAndReadsMayComeWhileAnObjectIsReconciled(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaled("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
 	w.r.Attach(quietQueue{})
 	w.settles("a")
@@ -204,7 +204,7 @@ func TestReadingsAndReadsMayComeWhileAnObjectIsReconciled(t *testing.T) {
 				default:
 				}
 				w.r.OnReadings([]engine.Owner{"scaledobject/ns/a"})
-				w.r.OnReference([]string{"ns/a"})
+				w.r.OnReference([]string{"scaledobject/ns/a"})
 				w.r.Decisions("ns", "a")
 				if _, err := w.r.Metric(t.Context(), "ns", "a", "s0-fake-jobs"); err != nil {
 					t.Error(err)

@@ -2,7 +2,6 @@ package scaledobject
 
 import (
 	"cmp"
-	"errors"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -12,9 +11,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/decide"
 	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/kube"
@@ -68,7 +67,7 @@ func (p *plan) metric(name string) (triggers.Trigger, bool) {
 }
 
 // maxAge is the age from which a reading counts as none.
-func (p *plan) maxAge() time.Duration { return max(3*p.interval, 60*time.Second) }
+func (p *plan) maxAge() time.Duration { return scaled.MaxAge(p.interval) }
 
 // object is what is remembered of one ScaledObject. Without further mention
 // fields belong to the goroutine that reconciles the object.
@@ -144,11 +143,11 @@ func (o *object) complaint() string {
 // tried again.
 func (o *object) planned(so *v1alpha1.ScaledObject, now time.Time, err error) error {
 	o.generation, o.notes, o.problem = so.Generation, o.sum(so.Labels, so.Annotations), ""
-	wrong, ok := errors.AsType[*problemError](err)
+	wrong := scaled.AsProblem(err)
 	switch {
 	case err == nil:
-	case ok:
-		o.problem, o.retryAt = wrong.message, now.Add(retryProblem)
+	case wrong != nil:
+		o.problem, o.retryAt = wrong.Message, now.Add(scaled.RetryProblem)
 	default:
 		o.dirty.Store(true)
 		return err
@@ -189,50 +188,6 @@ func (o *object) decisions() []decide.Decision {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.ring)
-}
-
-// objects holds what is remembered of all ScaledObjects.
-type objects struct {
-	mu     sync.RWMutex // guards byName
-	byName map[client.ObjectKey]*object
-}
-
-func (o *objects) get(key client.ObjectKey) *object {
-	if found := o.find(key); found != nil {
-		return found
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.byName[key] == nil {
-		o.byName[key] = new(object)
-	}
-	return o.byName[key]
-}
-
-// find returns nil for an object that is not known.
-func (o *objects) find(key client.ObjectKey) *object {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.byName[key]
-}
-
-func (o *objects) remove(key client.ObjectKey) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.byName, key)
-}
-
-// ownerPrefix begins the engine's name for a ScaledObject.
-const ownerPrefix = "scaledobject/"
-
-// owner is the engine's name for an object.
-func owner(key client.ObjectKey) engine.Owner { return engine.Owner(ownerPrefix + key.String()) }
-
-// key undoes owner.
-func key(o engine.Owner) (client.ObjectKey, bool) {
-	rest, ours := strings.CutPrefix(string(o), ownerPrefix)
-	namespace, name, ok := strings.Cut(rest, "/")
-	return client.ObjectKey{Namespace: namespace, Name: name}, ours && ok
 }
 
 // uses is what the engine is asked to measure; idle says that the workload is at

@@ -18,25 +18,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/decide"
 	"github.com/weir-sh/weir/pkg/kube"
 	"github.com/weir-sh/weir/pkg/triggers"
 )
 
-// rewriteMessageAfter is how long the text of a failure stands while status and
-// reason do not change: a source that fails in changing ways must not cause a
-// write per attempt.
-const rewriteMessageAfter = time.Minute
-
 // draft is a status in the making.
 type draft struct {
 	*v1alpha1.ScaledObjectStatus
 
-	now        time.Time
-	generation int64
-	mayReword  bool // the texts of failures alone may be rewritten
-	reworded   bool // one was
-	stale      bool // one was not, as it was not yet allowed
+	conditions scaled.Conditions
 }
 
 // only is so with nothing but its name and a status.
@@ -48,12 +40,15 @@ func only(so *v1alpha1.ScaledObject, uid types.UID, status *v1alpha1.ScaledObjec
 // is what kept this pass from being finished, or nil.
 func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject, st *object, d *decide.Decision, failure error) error {
 	old, now := st.written, r.Now()
-	next := &draft{old.DeepCopy(), now, so.Generation, now.Sub(st.messageAt) >= rewriteMessageAfter, false, false}
+	next := &draft{ScaledObjectStatus: old.DeepCopy()}
+	next.conditions = scaled.Conditions{
+		List: &next.Conditions, Now: now, Generation: so.Generation, MayReword: now.Sub(st.messageAt) >= scaled.RewriteAfter,
+	}
 	next.fill(so, st, d)
-	next.set(v1alpha1.ConditionActive, activeCondition(st, d))
-	next.set(v1alpha1.ConditionFallback, fallbackCondition(so, d))
-	next.set(v1alpha1.ConditionPaused, pausedCondition(so, st, old))
-	next.set(v1alpha1.ConditionReady, readyCondition(st, d, failure))
+	next.conditions.Set(v1alpha1.ConditionActive, activeCondition(st, d))
+	next.conditions.Set(v1alpha1.ConditionFallback, fallbackCondition(so, d))
+	next.conditions.Set(v1alpha1.ConditionPaused, pausedCondition(so, st, old))
+	next.conditions.Set(v1alpha1.ConditionReady, readyCondition(st, d, failure))
 	if err := r.hpaCondition(ctx, so, st, next); err != nil {
 		return err
 	}
@@ -69,12 +64,12 @@ func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject,
 		st.written = next.ScaledObjectStatus
 		r.tellTransitions(so, old, st.written)
 	}
-	if next.reworded {
+	if next.conditions.Reworded {
 		st.messageAt = now
 	}
 	st.rewordAt = time.Time{}
-	if next.stale {
-		st.rewordAt = st.messageAt.Add(rewriteMessageAfter)
+	if next.conditions.Stale {
+		st.rewordAt = st.messageAt.Add(scaled.RewriteAfter)
 	}
 	return nil
 }
@@ -115,36 +110,6 @@ func (s *draft) fill(so *v1alpha1.ScaledObject, st *object, d *decide.Decision) 
 // gvkr is the kind of a workload as the status has it.
 func gvkr(t kube.Target) v1alpha1.GroupVersionKindResource {
 	return v1alpha1.GroupVersionKindResource{Group: t.Kind.Group, Version: t.Kind.Version, Kind: t.Kind.Kind, Resource: t.Resource.Resource}
-}
-
-// set puts a decided condition into the status; an empty one changes nothing.
-func (s *draft) set(t v1alpha1.ConditionType, c decide.Condition) {
-	if c.Status == "" {
-		return
-	}
-	const longest = 4096
-	if len(c.Message) > longest {
-		c.Message = strings.ToValidUTF8(c.Message[:longest-3], "") + "..."
-	}
-	at := metav1.NewTime(s.now.Truncate(time.Second))
-	next := v1alpha1.Condition{
-		Type: t, Status: metav1.ConditionStatus(c.Status), Reason: string(c.Reason), Message: c.Message,
-		LastTransitionTime: &at, ObservedGeneration: s.generation,
-	}
-	old := v1alpha1.FindCondition(s.Conditions, t)
-	tellsFailure := (t == v1alpha1.ConditionReady || t == v1alpha1.ConditionHPAActive) && c.Status != decide.StatusTrue
-	reworded := tellsFailure && old != nil && differsInMessage(*old, next)
-	if reworded && !s.mayReword {
-		s.stale = true
-		return
-	}
-	s.reworded = s.reworded || reworded
-	v1alpha1.SetCondition(&s.Conditions, next)
-}
-
-// differsInMessage reports whether two conditions differ in the message alone.
-func differsInMessage(a, b v1alpha1.Condition) bool {
-	return a.Status == b.Status && a.Reason == b.Reason && a.ObservedGeneration == b.ObservedGeneration && a.Message != b.Message
 }
 
 // activeCondition tells whether there is work: unknown for an object that is not
@@ -196,7 +161,7 @@ func readyCondition(st *object, d *decide.Decision, failure error) decide.Condit
 	case d != nil && d.Ready.Reason == decide.ErrorGettingCurrentReplicas:
 		return d.Ready
 	case failure != nil:
-		return bad(Cause(failure))
+		return bad(scaled.Cause(failure))
 	case st.paused:
 		return decide.Condition{Status: decide.StatusTrue, Reason: v1alpha1.ReasonScaledObjectReady, Message: "the object is ready; scaling is paused by annotation"}
 	case d != nil && d.Ready.Status == decide.StatusTrue && st.warned != "":
@@ -262,7 +227,7 @@ func (r *Reconciler) hpaCondition(ctx context.Context, so *v1alpha1.ScaledObject
 		reason := cmp.Or(c.Reason, v1alpha1.ReasonHPAMetricsUnavailable)
 		out = decide.Condition{Status: decide.StatusFalse, Reason: decide.ConditionReason(reason), Message: c.Message}
 	}
-	next.set(v1alpha1.ConditionHPAActive, out)
+	next.conditions.Set(v1alpha1.ConditionHPAActive, out)
 	return nil
 }
 
@@ -298,9 +263,9 @@ func (r *Reconciler) tellTransitions(so *v1alpha1.ScaledObject, old, next *v1alp
 	switch {
 	case is == nil || is.Status == was:
 	case is.Status == metav1.ConditionTrue:
-		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectPaused, "pausing", is.Message)
+		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectPaused, "pausing", is.Message)
 	case was == metav1.ConditionTrue:
-		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectUnpaused, "pausing", is.Message)
+		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectUnpaused, "pausing", is.Message)
 	}
 }
 
@@ -311,10 +276,10 @@ func (r *Reconciler) tellReady(so *v1alpha1.ScaledObject, was, is *v1alpha1.Cond
 	case is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message:
 	case is.Reason == v1alpha1.ReasonScaledObjectCheckFailed:
 		r.Log.Warn("not ready", object, slog.String("problem", is.Message))
-		r.event(so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectCheckFailed, "checking", is.Message)
+		scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectCheckFailed, "checking", is.Message)
 	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != is.Status):
 		r.Log.Info("ready", object)
 		plain, _, _ := strings.Cut(is.Message, andWarning)
-		r.event(so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectReady, "checking", plain)
+		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectReady, "checking", plain)
 	}
 }

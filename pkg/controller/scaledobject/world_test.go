@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/controller/scaledobject"
 	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/kube"
@@ -96,7 +97,7 @@ func (w *world) restart() {
 	w.r.Attach(&w.queue)
 }
 
-// Set implements scaledobject.References.
+// Set implements scaled.References.
 func (w *world) Set(owner string, refs []kube.Ref) { w.refs[owner] = refs }
 
 // Eventf implements events.EventRecorder, with the limits of the API server.
@@ -398,7 +399,7 @@ func (w *world) scale(kind, name string, n int32) {
 
 var (
 	_ scaledobject.Scales  = fakeScales{}
-	_ scaledobject.Engine  = (*fakeEngine)(nil)
+	_ scaled.Engine        = (*fakeEngine)(nil)
 	_ events.EventRecorder = (*world)(nil)
 	_ kube.Objects         = secrets{}
 )

@@ -1,4 +1,4 @@
-package scaledobject
+package scaled
 
 import (
 	"errors"
