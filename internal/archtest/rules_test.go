@@ -33,11 +33,14 @@ func rules() map[string]rule {
 		api:              {never: []string{"sigs.k8s.io/controller-runtime/pkg/client"}},
 		param:            {never: []string{std}},
 		scalers:          {ours: []string{param}, never: []string{std}},
-		"pkg/decide":     {never: []string{std, "net", "net/http", "os/exec"}},
+		"pkg/decide":     {ours: []string{"pkg/formula"}, never: slices.Concat(kubernetes, []string{"net", "net/http", "os/exec"})},
+		"pkg/decide/...": {ours: []string{"pkg/decide"}, never: slices.Concat(kubernetes, []string{"net", "net/http", "os/exec"})},
 		"pkg/hpa":        {never: []string{std, "net", "net/http", "os/exec"}},
 		"pkg/scalers/*":  scaler,
 		scalers + "/all": {ours: []string{"pkg/scalers/..."}, never: kubernetes},
-		triggers:         {ours: []string{api, scalers, param}},
+		triggers:         {ours: []string{api, scalers, param, "pkg/formula"}},
+		"pkg/formula":    {never: kubernetes},
+		"pkg/snapshot":   {never: []string{std}},
 		"deploy/...":     {},
 		"examples/...":   {},
 		"docs/...":       {},
@@ -64,8 +67,10 @@ func rules() map[string]rule {
 		"pkg/metricsapi":         {ours: []string{scalers}, never: clouds},
 
 		// People and Kubernetes.
-		"pkg/controller/...": {ours: []string{api, "pkg/kube/...", "pkg/engine", "pkg/decide", scalers, param, triggers, "pkg/controller/..."}, never: clouds},
+		"pkg/controller/...": {ours: []string{api, "pkg/kube/...", "pkg/engine", "pkg/decide/...", "pkg/formula", "pkg/snapshot", scalers, param, triggers, "pkg/controller/..."}, never: clouds},
 		"pkg/webhook/...":    {ours: []string{api, scalers, param, triggers}},
+		"pkg/telemetry":      {ours: []string{"pkg/snapshot"}, never: slices.Concat(clouds, []string{"sigs.k8s.io/controller-runtime/pkg/client"})},
+		"pkg/explain":        {ours: []string{api, "pkg/snapshot", "pkg/hpa", "pkg/decide"}, never: clouds},
 		"pkg/web/...":        {},
 		"pkg/cli":            {ours: []string{api, "pkg/kube/...", scalers, param, triggers, "pkg/decide", "pkg/hpa", "pkg/simulate", "deploy/crds"}, never: clouds},
 

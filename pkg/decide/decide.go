@@ -47,7 +47,7 @@ type Trigger struct {
 	Type       string        // the scaler, like "redis"; carried, not used
 	State      State         // counts only while Err is empty and the numbers are finite, otherwise it is Unknown
 	Value      float64       // in the scaler's unit
-	Target     float64       // work per replica, in the same unit; carried, not used
+	Target     float64       // work per replica, in the same unit; only for messages, zero where there is none
 	Activation float64       // there is work above it; only for messages, State holds the outcome
 	Age        time.Duration // of the reading; carried, not used
 	// Err says why there is no fresh reading, as one sentence without secrets.
@@ -61,6 +61,13 @@ type Trigger struct {
 	// Resource marks cpu and memory, which the HPA measures by itself. They have no
 	// part in the decision unless the object has nothing else.
 	Resource bool
+	// Feeds marks a trigger whose value goes into a formula: not it, but the
+	// Formula trigger after it says whether there is work. Its failing still
+	// counts. Without a Formula trigger it means nothing.
+	Feeds bool
+	// Formula marks the result of a formula; see Modifiers. Unknown without an Err
+	// means that a trigger that feeds it says why.
+	Formula bool
 }
 
 // Input is everything a decision depends on. The zero Input holds.
@@ -157,7 +164,7 @@ func (d Decision) ActiveTriggers() []string {
 }
 
 // String returns the decision as one line, like "activate 0 -> 1 (WorkWaiting): 1
-// of 1 triggers has work: s0-redis-jobs has 12 (above 0)".
+// of 1 trigger has work: s0-redis-jobs has 12 (above 0, target 5)".
 func (d Decision) String() string {
 	var b strings.Builder
 	b.WriteString(string(d.Action))

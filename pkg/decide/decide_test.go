@@ -90,6 +90,11 @@ func TestMessagesSayTheValues(t *testing.T) {
 			"many triggers", slices.Repeat([]decide.Trigger{busy(1, 0)}, 5),
 			"5 of 5 triggers have work: s0-x has 1 (above 0), s0-x has 1 (above 0), s0-x has 1 (above 0), 2 more",
 		},
+		{
+			"a target",
+			[]decide.Trigger{{Name: "s0-x", State: decide.Busy, Value: 12, Target: 2.5}},
+			"1 of 1 trigger has work: s0-x has 12 (above 0, target 2.5)",
+		},
 		{"no name", []decide.Trigger{{Err: "gone"}}, "holding 0 replicas: trigger 0 cannot be read (gone)"},
 		{"lines and control characters", []decide.Trigger{failing("a\n\tb\x1b\x7fc")}, "holding 0 replicas: s0-x cannot be read (a b c)"},
 		{"a long error is cut between runes", []decide.Trigger{failing("x" + strings.Repeat("é", 200))}, "holding 0 replicas: s0-x cannot be read (x" + strings.Repeat("é", 99) + "…)"},

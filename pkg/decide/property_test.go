@@ -41,7 +41,7 @@ func random(r *rand.Rand) decide.Input {
 	numbers := []float64{0, 0.1, 5, 1e18, -3, math.NaN(), math.Inf(1), math.Inf(-1)}
 	for range r.IntN(5) {
 		t := decide.Trigger{
-			Name: "s0-redis-jobs", State: decide.State(r.IntN(3)), FallbackActive: rarely(), Resource: rarely(),
+			Name: "s0-redis-jobs", State: decide.State(r.IntN(3)), FallbackActive: rarely(), Resource: rarely(), Feeds: rarely(), Formula: rarely(),
 			Value: numbers[r.IntN(5)], Target: 5, Age: seconds(r, 90),
 		}
 		if rarely() {
@@ -93,9 +93,24 @@ func readable(t decide.Trigger) bool {
 		(t.State == decide.Idle || t.State == decide.Busy)
 }
 
+// feeds says that not t but a formula that it feeds says whether there is work.
+func feeds(in decide.Input, t decide.Trigger) bool {
+	return t.Feeds && !t.Formula && slices.ContainsFunc(in.Triggers, func(t decide.Trigger) bool { return t.Formula && !t.Resource })
+}
+
+// busy says that something is known to have work.
+func busy(in decide.Input) bool {
+	return slices.ContainsFunc(in.Triggers, func(t decide.Trigger) bool {
+		return !t.Resource && !feeds(in, t) && readable(t) && t.State == decide.Busy
+	})
+}
+
 func TestReplicasAreNeverTakenAwayWithoutAFreshReadingOfEveryTrigger(t *testing.T) {
 	always(t, func(in decide.Input, d decide.Decision) (bool, error) {
-		blind := slices.ContainsFunc(in.Triggers, func(t decide.Trigger) bool { return !t.Resource && !readable(t) })
+		blind := slices.ContainsFunc(in.Triggers, func(t decide.Trigger) bool {
+			provided := feeds(in, t) && t.FallbackActive // the formula was told
+			return !t.Resource && !provided && !readable(t)
+		})
 		if (blind || !in.ReplicasKnown) && d.To < d.From {
 			return true, fmt.Errorf("took replicas away blindly")
 		}
@@ -105,9 +120,7 @@ func TestReplicasAreNeverTakenAwayWithoutAFreshReadingOfEveryTrigger(t *testing.
 
 func TestWorkIsNeverPutToRest(t *testing.T) {
 	always(t, func(in decide.Input, d decide.Decision) (bool, error) {
-		busy := in.ForceActivation || slices.ContainsFunc(in.Triggers, func(t decide.Trigger) bool {
-			return !t.Resource && readable(t) && t.State == decide.Busy
-		})
+		busy := in.ForceActivation || busy(in)
 		if busy && d.To < d.From {
 			return true, fmt.Errorf("took replicas away from work")
 		}
@@ -118,9 +131,7 @@ func TestWorkIsNeverPutToRest(t *testing.T) {
 func TestWorkWakesWhateverElseFails(t *testing.T) {
 	always(t, func(in decide.Input, d decide.Decision) (bool, error) {
 		free := in.ReplicasKnown && in.Replicas == 0 && !in.Paused && in.PausedReplicas == nil && !in.PausedScaleOut
-		busy := slices.ContainsFunc(in.Triggers, func(t decide.Trigger) bool {
-			return !t.Resource && readable(t) && t.State == decide.Busy
-		})
+		busy := busy(in)
 		if free && busy && (d.Action != decide.Activate || !d.LastActive.Equal(in.Now)) {
 			return true, fmt.Errorf("work did not wake the workload")
 		}

@@ -96,7 +96,7 @@ func (s *situation) waitForReading() Decision {
 func (s *situation) holdOn() Decision {
 	d := Decision{Message: s.holding() + ": " + s.failures(), Ready: ready(), Active: notActive()}
 	d.Active.Message = "no trigger is known to have work"
-	if !s.Fallback {
+	if !s.Fallback || s.miscalculates() {
 		d.Ready = Condition{StatusFalse, TriggerError, s.failures()}
 	}
 	return d

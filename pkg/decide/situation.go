@@ -3,6 +3,7 @@ package decide
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -11,8 +12,9 @@ import (
 type situation struct {
 	Input
 	triggers  []Trigger // all, with the State that counts
-	voting    int       // triggers that take part: all but cpu and memory, or all when there is nothing else
+	voting    int       // triggers that take part: all but cpu, memory and what feeds a formula, or cpu and memory when there is nothing else
 	resources bool      // those that take part are cpu and memory
+	formula   bool      // a formula takes part
 	busy      []Trigger // have work
 	standIn   []Trigger // fail, and their fallback counts as work
 	idle      []Trigger // a fresh reading without work
@@ -26,21 +28,32 @@ func observe(in Input) *situation {
 	if s.Max > 0 {
 		s.Min = min(s.Min, s.Max)
 	}
-	for i, t := range in.Triggers {
+	s.count()
+	for _, t := range s.triggers {
+		switch {
+		case t.Resource != s.resources:
+		case t.Feeds:
+			s.sortInput(t)
+		default:
+			s.sort(t)
+		}
+	}
+	return s
+}
+
+// count fills in the triggers and how many of them take part.
+func (s *situation) count() {
+	s.formula = slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.Formula && !t.Resource })
+	for i, t := range s.Triggers {
+		t.Feeds = t.Feeds && s.formula && !t.Formula
 		s.triggers[i] = s.counted(t, i)
-		if !t.Resource {
+		if !t.Resource && !t.Feeds {
 			s.voting++
 		}
 	}
 	if s.voting == 0 {
 		s.resources, s.voting = true, len(s.triggers)
 	}
-	for _, t := range s.triggers {
-		if t.Resource == s.resources {
-			s.sort(t)
-		}
-	}
-	return s
 }
 
 // counted returns t with the State that counts and finite numbers.
@@ -58,7 +71,7 @@ func (s *situation) counted(t Trigger, index int) Trigger {
 	}
 	t.FallbackActive = t.FallbackActive && !t.Resource
 	switch {
-	case t.FallbackActive && s.Fallback && s.FallbackReplicas > 0:
+	case t.FallbackActive && s.Fallback && s.FallbackReplicas > 0 && !t.Feeds:
 		t.State = Busy
 	case t.FallbackActive, t.Resource, t.Err != "", t.State > Busy:
 		t.State = Unknown
@@ -76,8 +89,17 @@ func (s *situation) sort(t Trigger) {
 		s.idle = append(s.idle, t)
 	case t.Err != "" || t.FallbackActive:
 		s.failing = append(s.failing, t)
+	case t.Formula && (s.fails() || s.unmeasured()): // what feeds it says why
 	case !t.Resource: // the HPA measures those
 		s.pending = append(s.pending, t)
+	}
+}
+
+// sortInput sorts a trigger that feeds a formula: it has a part only when it keeps
+// the formula from having a result.
+func (s *situation) sortInput(t Trigger) {
+	if t.State == Unknown && !t.FallbackActive {
+		s.sort(t)
 	}
 }
 
@@ -90,6 +112,12 @@ func (s *situation) triggerless() bool { return s.voting == 0 }
 func (s *situation) unmeasured() bool  { return len(s.pending) > 0 }
 func (s *situation) fails() bool       { return len(s.failing) > 0 }
 func (s *situation) always() bool      { return true }
+
+// miscalculates says that the formula has no result, for which no fallback ever
+// stands in.
+func (s *situation) miscalculates() bool {
+	return slices.ContainsFunc(s.failing, func(t Trigger) bool { return t.Formula && !t.FallbackActive })
+}
 
 // resourceOnly is what KEDA calls active for want of a trigger that could tell. A
 // cpu or memory trigger fails only when it is not understood.

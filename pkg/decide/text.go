@@ -17,8 +17,7 @@ const (
 func (s *situation) cause() string {
 	switch {
 	case s.hasWork():
-		return fmt.Sprintf("%d of %s %s work: %s", len(s.busy), count(s.voting, "trigger"),
-			verb(len(s.busy), "has", "have"), list(s.busy, reading))
+		return fmt.Sprintf("%s work: %s", s.those(len(s.busy)), list(s.busy, reading))
 	case s.hasStandIn():
 		return fmt.Sprintf("the fallback asks for %s: %s", count(s.FallbackReplicas, "replica"), list(s.standIn, failure))
 	case s.resourceOnly():
@@ -39,7 +38,19 @@ func (s *situation) activeBecause() string {
 }
 
 func (s *situation) noWork() string {
-	return fmt.Sprintf("no work in %s: %s", count(s.voting, "trigger"), list(s.idle, reading))
+	what := count(s.voting, "trigger")
+	if s.formula && s.voting == 1 {
+		what = "the formula"
+	}
+	return fmt.Sprintf("no work in %s: %s", what, list(s.idle, reading))
+}
+
+// those is the subject of a sentence about n triggers, with its verb.
+func (s *situation) those(n int) string {
+	if s.formula && s.voting == 1 {
+		return "the formula has"
+	}
+	return fmt.Sprintf("%d of %s %s", n, count(s.voting, "trigger"), verb(n, "has", "have"))
 }
 
 func (s *situation) holding() string { return "holding " + count(s.Replicas, "replica") }
@@ -54,6 +65,17 @@ func (s *situation) missing() string {
 
 func (s *situation) failures() string { return list(s.failing, failure) }
 
+// StandsInFor says for which triggers the fallback stands in, and why.
+func (d Decision) StandsInFor() string {
+	var out []Trigger
+	for _, t := range d.Triggers {
+		if t.FallbackActive && !t.Formula {
+			out = append(out, t)
+		}
+	}
+	return list(out, failure)
+}
+
 // reading says what was measured. A scaler may tell activity by itself, and then the
 // numbers explain nothing.
 func reading(t Trigger) string {
@@ -63,10 +85,15 @@ func reading(t Trigger) string {
 		return fmt.Sprintf("%s has %s and says there is work", t.Name, number(t.Value))
 	case t.State == Idle && above:
 		return fmt.Sprintf("%s has %s and says there is no work", t.Name, number(t.Value))
-	case above:
-		return fmt.Sprintf("%s has %s (above %s)", t.Name, number(t.Value), number(t.Activation))
 	}
-	return fmt.Sprintf("%s has %s (not above %s)", t.Name, number(t.Value), number(t.Activation))
+	where, target := "above", ""
+	if !above {
+		where = "not above"
+	}
+	if t.Target > 0 {
+		target = ", target " + number(t.Target)
+	}
+	return fmt.Sprintf("%s has %s (%s %s%s)", t.Name, number(t.Value), where, number(t.Activation), target)
 }
 
 func failure(t Trigger) string {
@@ -76,6 +103,9 @@ func failure(t Trigger) string {
 	}
 	if why == "" {
 		why = "no reason given"
+	}
+	if t.Formula {
+		return fmt.Sprintf("%s has no result (%s)", t.Name, why)
 	}
 	return fmt.Sprintf("%s cannot be read (%s)", t.Name, why)
 }

@@ -183,13 +183,18 @@ func TestEveryRowOfTheBehaviourTable(t *testing.T) {
 func brief(c decide.Condition) string { return fmt.Sprintf("%s/%s", c.Status, c.Reason) }
 
 // triggers makes one trigger of each word: busy, idle, pending, error, fallback or
-// cpu, each with "=VALUE" or, for error, "=TEXT" with _ for spaces.
+// cpu, each with "=VALUE" or, for error, "=TEXT" with _ for spaces. After "feeds-"
+// the trigger feeds a formula, after "formula-" it is the result of one.
 func triggers(t *testing.T, words []string) []decide.Trigger {
 	t.Helper()
 	var ts []decide.Trigger
 	for i, word := range words {
 		kind, arg, _ := strings.Cut(word, "=")
 		tr := decide.Trigger{Name: fmt.Sprintf("s%d-redis-jobs", i), Type: "redis", Target: 5, Age: time.Second}
+		kind, tr.Feeds = strings.CutPrefix(kind, "feeds-")
+		if kind, tr.Formula = strings.CutPrefix(kind, "formula-"); tr.Formula {
+			tr.Name, tr.Type = "composite-metric", ""
+		}
 		switch kind {
 		case "busy":
 			tr.State = decide.Busy

@@ -50,16 +50,54 @@ func TestPodsThatCannotBeListedAreNotZero(t *testing.T) {
 	cache := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
 		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return down },
 	})
+	if _, err := (kube.Pods{Cache: cache}).CountReady(t.Context(), "a", "app=web"); !errors.Is(err, down) {
+		t.Errorf("got %v", err)
+	}
 	if _, _, err := (kube.Pods{Cache: cache}).CountPods(t.Context(), "a", "app=web"); !errors.Is(err, down) || err.Error() != `listing pods in namespace "a": down` {
 		t.Errorf("got %v", err)
 	}
 }
 
+// ready gives a pod a Ready condition, after one that does not count.
+func ready(p *corev1.Pod, status corev1.ConditionStatus) *corev1.Pod {
+	p.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.ContainersReady, Status: corev1.ConditionTrue}, {Type: corev1.PodReady, Status: status, Message: "long"},
+	}
+	return p
+}
+
+func TestPodsThatRunAndAreReadyAreCounted(t *testing.T) {
+	t.Parallel()
+	all := []*corev1.Pod{
+		ready(pod("a", "one", "web", "n1", corev1.PodRunning), corev1.ConditionTrue), ready(pod("a", "two", "web", "n1", corev1.PodRunning), corev1.ConditionFalse),
+		ready(pod("a", "three", "web", "n1", corev1.PodPending), corev1.ConditionTrue), ready(pod("a", "four", "web", "n1", corev1.PodSucceeded), corev1.ConditionTrue),
+		pod("a", "five", "web", "n1", corev1.PodRunning), ready(pod("a", "six", "db", "n1", corev1.PodRunning), corev1.ConditionTrue),
+		ready(pod("b", "one", "web", "n1", corev1.PodRunning), corev1.ConditionTrue),
+	}
+	for _, stripped := range []bool{false, true} {
+		builder := fake.NewClientBuilder()
+		for _, p := range all {
+			p = p.DeepCopy()
+			if stripped {
+				kube.StripPod(p)
+			}
+			builder.WithObjects(p)
+		}
+		cache := builder.Build()
+		for selector, want := range map[string]int{"app=web": 1, "app in (web, db)": 2, "app=none": 0} {
+			got, err := kube.Pods{Cache: cache}.CountReady(t.Context(), "a", selector)
+			if err != nil || got != want {
+				t.Errorf("%s, stripped %t: %d ready pods, %v; want %d", selector, stripped, got, err, want)
+			}
+		}
+	}
+}
+
 func TestStrippedPodsAreCountedAlike(t *testing.T) {
 	t.Parallel()
-	p := pod("a", "one", "web", "n1", corev1.PodRunning)
+	p := ready(pod("a", "one", "web", "n1", corev1.PodRunning), corev1.ConditionTrue)
 	kube.StripPod(p)
-	if len(p.Spec.Containers) > 0 || p.Status.Message != "" {
+	if len(p.Spec.Containers) > 0 || p.Status.Message != "" || len(p.Status.Conditions) != 2 || p.Status.Conditions[1].Message != "" {
 		t.Error("the rest is kept")
 	}
 	pods, nodes, err := kube.Pods{Cache: fake.NewClientBuilder().WithObjects(p).Build()}.CountPods(t.Context(), "a", "app=web")
