@@ -1,6 +1,7 @@
 // Command weir-demo-worker takes messages from a Redis list or a RabbitMQ queue,
 // works a moment on each, acknowledges it and prints "done" with its body. A
-// message whose worker dies is delivered again: nothing is lost.
+// message whose worker dies is delivered again: nothing is lost. With --messages it
+// ends after so many, as a Job does.
 package main
 
 import (
@@ -24,6 +25,7 @@ type options struct {
 	list  string // Redis list
 	queue string // RabbitMQ queue
 	work  time.Duration
+	most  int // messages until it ends; zero: it does not
 	pod   string
 	redis string // host:port
 	amqp  string // URL
@@ -35,6 +37,7 @@ func main() {
 	flag.StringVar(&o.list, "list", "", "Redis list to take messages from; $REDIS_ADDRESS says where")
 	flag.StringVar(&o.queue, "queue", "", "RabbitMQ queue to consume; $RABBITMQ_URL says where")
 	flag.DurationVar(&o.work, "work", 500*time.Millisecond, "time that one message takes")
+	flag.IntVar(&o.most, "messages", 0, "end after so many messages; 0 for never")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	err := run(ctx, o, os.Stdout)
@@ -68,7 +71,7 @@ func consumeRedis(ctx context.Context, o options, out io.Writer) error {
 	c := redis.NewClient(&redis.Options{Addr: o.redis})
 	defer c.Close() //nolint:errcheck // the process ends
 	own := o.list + ":" + o.pod
-	for ctx.Err() == nil {
+	for done := 0; ctx.Err() == nil && (o.most == 0 || done < o.most); {
 		// Not cut short either: a message that was moved must be worked on.
 		body, err := c.BLMove(context.WithoutCancel(ctx), o.list, own, "LEFT", "RIGHT", time.Second).Result()
 		switch {
@@ -81,6 +84,7 @@ func consumeRedis(ctx context.Context, o options, out io.Writer) error {
 		if err := c.LRem(context.WithoutCancel(ctx), own, 1, body).Err(); err != nil {
 			return fmt.Errorf("removing a finished message: %w", err)
 		}
+		done++
 	}
 	return nil
 }
@@ -104,7 +108,7 @@ func consumeRabbitMQ(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("consuming queue %q: %w", o.queue, err)
 	}
-	for {
+	for done := 0; o.most == 0 || done < o.most; done++ {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -118,4 +122,5 @@ func consumeRabbitMQ(ctx context.Context, o options, out io.Writer) error {
 			}
 		}
 	}
+	return nil
 }
