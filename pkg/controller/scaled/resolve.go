@@ -3,6 +3,7 @@ package scaled
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ func (r Resolver) Resolve(ctx context.Context, owner engine.Owner, w kube.Worklo
 	inputs := make([]triggers.Input, len(specs))
 	for i, t := range specs {
 		found, err := r.Credentials.Resolve(ctx, t, w)
+		if err == nil {
+			err = r.contradictions(ctx, t, w.Namespace)
+		}
 		found.Values.FormulaOnly = formulaOnly
 		inputs[i] = triggers.Input{Spec: t, Values: found.Values, Err: err}
 		refs = append(refs, found.Refs...)
@@ -57,6 +61,30 @@ func (r Resolver) Resolve(ctx context.Context, owner engine.Owner, w kube.Worklo
 		out.Result = triggers.Parse(r.Registry, inputs)
 	}
 	return out, transient
+}
+
+// contradictions says what contradicts itself in the authentication object of a
+// trigger, as admission would have.
+func (r Resolver) contradictions(ctx context.Context, t v1alpha1.Trigger, namespace string) error {
+	if t.AuthenticationRef == nil {
+		return nil
+	}
+	ref := *t.AuthenticationRef
+	forAll := ref.EffectiveKind() == v1alpha1.KindClusterTriggerAuthentication
+	var spec *v1alpha1.TriggerAuthenticationSpec
+	var err error
+	if forAll {
+		spec, err = r.Credentials.Objects.ClusterTriggerAuthentication(ctx, ref.Name)
+	} else {
+		spec, err = r.Credentials.Objects.TriggerAuthentication(ctx, namespace, ref.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s %q: %w", ref.EffectiveKind(), ref.Name, err)
+	}
+	if wrong := triggers.CheckAuthentication(spec, forAll); len(wrong) > 0 {
+		return fmt.Errorf("%s %q: %s", ref.EffectiveKind(), ref.Name, Text(wrong))
+	}
+	return nil
 }
 
 // Forget ends the watching of what owner depends on.

@@ -24,7 +24,7 @@ import (
 // nil and no error when there is nothing to decide on.
 func (r *Reconciler) evaluate(ctx context.Context, so *v1alpha1.ScaledObject, st *object) (*decide.Decision, error) {
 	p := st.current.Load()
-	st.gone = ""
+	st.gone, st.countAt = "", time.Time{}
 	if p == nil {
 		return nil, nil
 	}
@@ -35,8 +35,8 @@ func (r *Reconciler) evaluate(ctx context.Context, so *v1alpha1.ScaledObject, st
 	if st.original == nil && err == nil {
 		st.original = &replicas
 	}
-	in, seen := r.input(so, st, p)
-	in.Replicas, in.ReplicasKnown = replicas, err == nil
+	seen := r.view(ctx, p, replicas, err)
+	in := r.input(so, st, p, seen)
 	d := decide.Decide(in)
 	switch {
 	case err != nil:
@@ -53,9 +53,10 @@ func (r *Reconciler) evaluate(ctx context.Context, so *v1alpha1.ScaledObject, st
 	if d.Action == decide.Hold && err == nil {
 		r.settle(st, p, d, seen)
 	}
-	st.lastActive = d.LastActive
-	st.record(d)
-	r.tellFailures(so, st, d.Triggers[:len(p.triggers)])
+	st.lastActive, st.marks, st.countAt = d.LastActive, seen.marks, seen.next
+	st.seen.Store(&seen.size)
+	r.record(so, st, d)
+	r.tellFailures(so, st, p, d.Triggers)
 	r.watch(so, st, p, d)
 	return &d, err
 }
@@ -70,35 +71,31 @@ func (o *object) missing(err error) bool {
 	return wrong != nil
 }
 
-// input gathers what the decision depends on, except the replicas, and what the
-// readings mean.
-func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan) (decide.Input, []scaled.Sign) {
-	now := r.Now()
+// input gathers what the decision depends on.
+func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan, seen view) decide.Input {
 	if at := time.Unix(0, st.activeAt.Swap(0)); at.After(st.lastActive) && at.Unix() > 0 {
 		st.lastActive = at
 	}
 	in := decide.Input{
-		Now: now, Created: so.CreationTimestamp.Time, LastActive: st.lastActive,
+		Now: seen.at, Created: so.CreationTimestamp.Time, LastActive: st.lastActive,
+		Replicas: seen.size.replicas, ReplicasKnown: seen.size.err == nil,
 		Min: so.Spec.MinReplicas(), Max: so.Spec.MaxReplicas(),
 		Cooldown: so.Spec.CooldownDuration(), InitialCooldown: so.Spec.InitialCooldownDuration(),
 		PausedScaleIn: so.ScaleInPaused(), PausedScaleOut: so.ScaleOutPaused(), ForceActivation: so.ActivationForced(),
-		Triggers: make([]decide.Trigger, 0, len(p.triggers)+1),
+		Triggers: seen.triggers,
 	}
 	if so.Spec.IdleReplicaCount != nil {
 		in.HasIdle, in.Idle = true, *so.Spec.IdleReplicaCount
 	}
-	signs := make([]scaled.Sign, len(p.triggers))
-	for i, t := range p.triggers {
-		s := r.Engine.Latest(t.Query)
-		signs[i] = scaled.SignOf(t, s, p.maxAge(), now)
-		in.Triggers = append(in.Triggers, scaled.Reading(t, s, signs[i], now))
+	if n, err := p.fallbackReplicas(seen.size); p.fallback != nil && err == nil {
+		in.Fallback, in.FallbackReplicas = true, n
 	}
 	if st.problem != "" {
 		// The spec in force is not the newest one: it may wake the workload, but
 		// not put it to rest.
 		in.Triggers = append(in.Triggers, decide.Trigger{Name: "the newest spec", Err: st.problem})
 	}
-	return in, signs
+	return in
 }
 
 // replicas returns how many replicas the workload is to have, from the cache
@@ -144,11 +141,12 @@ func (r *Reconciler) scale(ctx context.Context, t kube.Target) (*autoscalingv1.S
 // act scales the workload as the decision on in says. The scale is read first:
 // when the workload is not what the cache said, the decision is taken anew, once.
 func (r *Reconciler) act(ctx context.Context, so *v1alpha1.ScaledObject, p *plan, in decide.Input) (decide.Decision, error) {
+	started := r.Now()
 	scale, err := r.scale(ctx, p.target)
 	if err != nil {
 		d := decide.Decide(in)
 		if scaled.AsProblem(err) == nil {
-			r.tell(so, p, d, err)
+			r.tell(so, p, d, started, err)
 		}
 		return d, err
 	}
@@ -159,13 +157,16 @@ func (r *Reconciler) act(ctx context.Context, so *v1alpha1.ScaledObject, p *plan
 	}
 	err = r.Scales.Set(ctx, p.target, scale, d.To)
 	if !apierrors.IsConflict(err) {
-		r.tell(so, p, d, err)
+		r.tell(so, p, d, started, err)
 	}
 	return d, err
 }
 
 // tell logs a scaling and emits its event.
-func (r *Reconciler) tell(so *v1alpha1.ScaledObject, p *plan, d decide.Decision, err error) {
+func (r *Reconciler) tell(so *v1alpha1.ScaledObject, p *plan, d decide.Decision, started time.Time, err error) {
+	if r.OnScaled != nil {
+		r.OnScaled(Scaled{so.Namespace, so.Name, d, newest(d), started, r.Now(), err})
+	}
 	object := slog.String("object", so.Namespace+"/"+so.Name)
 	reason, failed := v1alpha1.EventScaleTargetActivated, v1alpha1.EventScaleTargetActivationFailed
 	if d.Action == decide.Deactivate {
@@ -182,26 +183,68 @@ func (r *Reconciler) tell(so *v1alpha1.ScaledObject, p *plan, d decide.Decision,
 	scaled.Event(r.Events, so, corev1.EventTypeNormal, reason, "scaling", "scaled "+note)
 }
 
-// tellFailures logs and emits when a trigger begins to fail or recovers.
-func (r *Reconciler) tellFailures(so *v1alpha1.ScaledObject, st *object, list []decide.Trigger) {
+// newest is when the newest of the readings was taken that say there is work; zero
+// when none does.
+func newest(d decide.Decision) time.Time {
+	var at time.Time
+	for _, t := range d.Triggers {
+		if measured := d.At.Add(-t.Age); t.State == decide.Busy && !t.FallbackActive && measured.After(at) {
+			at = measured
+		}
+	}
+	return at
+}
+
+// record remembers a decision.
+func (r *Reconciler) record(so *v1alpha1.ScaledObject, st *object, d decide.Decision) {
+	st.record(d)
+	if r.OnDecision != nil {
+		r.OnDecision(so.Namespace, so.Name, d)
+	}
+}
+
+// tellFailures logs and emits when a trigger or the formula begins to fail or
+// recovers.
+func (r *Reconciler) tellFailures(so *v1alpha1.ScaledObject, st *object, p *plan, list []decide.Trigger) {
 	var failing []string
 	object := slog.String("object", so.Namespace+"/"+so.Name)
-	for _, t := range list {
+	for i, t := range list[:p.decided()] {
 		failed := slices.Contains(st.failing, t.Name)
-		if t.Err != "" {
-			failing = append(failing, t.Name)
+		fails := t.Err != ""
+		if i < len(p.triggers) {
+			fails = st.marks[i].Kind != ""
+		} else if t.FallbackActive {
+			continue // a trigger that feeds it fails, which is told
 		}
 		switch {
-		case t.Err != "" && !failed:
+		case fails && !failed:
 			r.Log.Warn("trigger cannot be measured", object, slog.String("trigger", t.Name), slog.String("error", t.Err))
-			scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScalerFailed, "measuring", t.Name+": "+t.Err)
+			scaled.Event(r.Events, so, corev1.EventTypeWarning, p.failed(), "measuring", t.Name+": "+t.Err)
 		case failed && t.State != decide.Unknown:
 			r.Log.Info("trigger can be measured again", object, slog.String("trigger", t.Name))
-		case failed && t.Err == "":
-			failing = append(failing, t.Name) // not measured yet, with other settings
+		}
+		if fails || failed && t.State == decide.Unknown { // not measured yet, with other settings
+			failing = append(failing, t.Name)
 		}
 	}
 	st.failing = failing
+}
+
+// failed is the reason of the event that tells of a failure.
+func (p *plan) failed() string {
+	if p.modifiers != nil {
+		return v1alpha1.EventMetricSourceFailed
+	}
+	return v1alpha1.EventScalerFailed
+}
+
+// decided is how many triggers of a decision are of the plan or its formula; they
+// come first.
+func (p *plan) decided() int {
+	if p.modifiers != nil {
+		return len(p.triggers) + 1
+	}
+	return len(p.triggers)
 }
 
 // watch tells the engine when the workload went to rest or woke, so that it

@@ -43,7 +43,7 @@ func TestAWorkloadWakesRunsAndRests(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 3})
 	w.pass("a")
 	w.does("scale Deployment web to 1", wrote)
-	w.tells("Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 1: 1 of 1 trigger has work: s0-fake-jobs has 3 (above 0)")
+	w.tells("Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 1: 1 of 1 trigger has work: s0-fake-jobs has 3 (above 0, target 5)")
 	w.says("a", "Ready", ready, "Active", isActive)
 	equal(t, "lastActiveTime", w.object("a").Status.LastActiveTime.UTC(), w.now)
 	equal(t, "activity", w.object("a").Status.TriggersActivity["s0-fake-jobs"].IsActive, true)
@@ -66,7 +66,7 @@ func TestAWorkloadWakesRunsAndRests(t *testing.T) {
 	w.tells()
 	equal(t, "recheck", w.pass("a"), 0)
 	w.does("scale Deployment web to 0", wrote)
-	w.tells("Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 1 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0); idle for 5m; the cooldown is over")
+	w.tells("Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 1 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); idle for 5m; the cooldown is over")
 	w.says("a", "Active", notActive)
 	equal(t, "decisions", len(w.r.Decisions("ns", "a")), 6)
 	equal(t, "decisions of an unknown object", len(w.r.Decisions("ns", "b")), 0)
@@ -181,7 +181,7 @@ func TestScalingThatFails(t *testing.T) {
 		}
 		err := w.failing("a")
 		w.tells(
-			"Warning KEDAScaleTargetActivationFailed: scaling Deployment ns/web from 0 to 1: 1 of 1 trigger has work: s0-fake-jobs has 1 (above 0): "+err,
+			"Warning KEDAScaleTargetActivationFailed: scaling Deployment ns/web from 0 to 1: 1 of 1 trigger has work: s0-fake-jobs has 1 (above 0, target 5): "+err,
 			"Warning ScaledObjectCheckFailed: "+err,
 		)
 		w.says("a", "Ready", checkFailed+err)
@@ -250,7 +250,7 @@ func TestNothingIsScaledTwiceWhileTheCacheIsStale(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 0})
 	w.cached["web"] = deployment("web", 3) // stale, but right in what matters
 	w.pass("a")
-	w.tells("Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 4 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0); idle for 1h; the cooldown is over")
+	w.tells("Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 4 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); idle for 1h; the cooldown is over")
 	w.forgets()
 	w.pass("a")
 	w.does()
@@ -314,7 +314,7 @@ func TestFewerReplicasThanTheMinimumAreCorrectedWithAnEvent(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 0})
 	w.pass("a")
 	w.has(2)
-	if !slices.Contains(w.events, "Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 2: no work in 1 trigger: s0-fake-jobs has 0 (not above 0); 0 replicas, fewer than the minimum of 2") {
+	if !slices.Contains(w.events, "Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 2: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); 0 replicas, fewer than the minimum of 2") {
 		t.Errorf("events %q", w.events)
 	}
 }

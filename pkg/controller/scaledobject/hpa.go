@@ -39,13 +39,18 @@ func desiredHPA(so *v1alpha1.ScaledObject, p *plan, version string) *autoscaling
 	}
 }
 
-// hpaMetrics is what the HPA scales by, in the order of the triggers.
+// hpaMetrics is what the HPA scales by, in the order of the triggers. The result of
+// a formula, which comes first, replaces all that weir serves.
 func hpaMetrics(so *v1alpha1.ScaledObject, p *plan) []autoscalingv2.MetricSpec {
 	var out []autoscalingv2.MetricSpec
+	if m := p.modifiers; m != nil {
+		out = append(out, externalMetric(so, m.Name, m.as, m.Target))
+	}
 	for i, t := range p.triggers {
 		switch {
 		case t.Resource != nil:
 			out = append(out, resourceMetric(t.Resource))
+		case p.modifiers != nil:
 		case t.Source.Definition().NamesMetrics:
 			for _, m := range p.named[i] {
 				out = append(out, externalMetric(so, namedMetric(t, m.Name), t.MetricType, m.Target))

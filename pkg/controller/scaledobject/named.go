@@ -125,26 +125,36 @@ func (p *plan) renamed(latest func(scalers.Query) engine.Sample) bool {
 	return false
 }
 
-// served returns the trigger that answers for a metric of the HPA, and the name
-// that its upstream has for it where the upstream names its metrics. Case does not
-// count.
-func (p *plan) served(name string) (t triggers.Trigger, inner string, ok bool) {
+// served returns the place of the trigger that answers for a metric of the HPA, and
+// the name that its upstream has for it where the upstream names its metrics. Case
+// does not count. A formula answers for every metric, its own among them.
+func (p *plan) served(name string) (i int, inner string, ok bool) {
 	for i, t := range p.triggers {
 		switch {
 		case t.Resource != nil:
 		case !t.Source.Definition().NamesMetrics:
 			if strings.EqualFold(t.MetricName, name) {
-				return t, "", true
+				return i, "", true
 			}
 		default:
 			for _, m := range p.named[i] {
 				if strings.EqualFold(namedMetric(t, m.Name), name) {
-					return t, m.Name, true
+					return i, m.Name, true
 				}
 			}
 		}
 	}
-	return triggers.Trigger{}, "", false
+	return -1, "", p.modifiers != nil && strings.EqualFold(p.modifiers.Name, name)
+}
+
+// targetOf is the target of a metric of a trigger; inner is as served returns it.
+func (p *plan) targetOf(i int, inner string) float64 {
+	for _, m := range p.named[i] {
+		if inner != "" && m.Name == inner {
+			return m.Target
+		}
+	}
+	return p.triggers[i].Target
 }
 
 // measured is the value of a metric in a sample that is new enough; inner is the
@@ -172,8 +182,11 @@ func (p *plan) metricNames() []string {
 }
 
 // namesOf returns the names of the metrics that weir serves for the trigger at a
-// place of the plan.
+// place of the plan; after those, for the formula.
 func (p *plan) namesOf(i int) []string {
+	if i == len(p.triggers) {
+		return []string{p.modifiers.Name}
+	}
 	t := p.triggers[i]
 	switch {
 	case t.Resource != nil:

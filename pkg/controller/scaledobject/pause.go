@@ -34,12 +34,13 @@ func (r *Reconciler) pause(ctx context.Context, so *v1alpha1.ScaledObject, st *o
 // stop ends measuring.
 func (r *Reconciler) stop(so *v1alpha1.ScaledObject, st *object) {
 	key := client.ObjectKeyFromObject(so)
+	before := st.replace(nil, r.Engine.Latest)
 	r.Engine.Remove(scaled.Object.Owner(key))
 	r.resolver().Forget(scaled.Object.Owner(key))
-	if st.current.Swap(nil) != nil {
+	if before != nil {
 		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScalersStopped, "measuring", "measuring stopped")
 	}
-	st.watching, st.failing = false, nil
+	st.watching, st.failing, st.marks, st.countAt = false, nil, nil, time.Time{}
 }
 
 // scaleTo sets the replicas of the workload if they differ.

@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/engine"
+	"github.com/weir-sh/weir/pkg/scalers"
 )
 
 const (
@@ -75,6 +77,27 @@ func TestPausing(t *testing.T) {
 			[]string{"Normal ScaledObjectPaused: scale-in is paused by annotation"},
 			ready, "True ScaledObjectPaused: scale-in is paused by annotation", "[keda-hpa-a]", true,
 		},
+		{
+			"of scale-out goes on",
+			[]string{v1alpha1.AnnotationPausedScaleOut, "true"},
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"Normal ScaledObjectPaused: scale-out is paused by annotation"},
+			ready, "True ScaledObjectPaused: scale-out is paused by annotation", "[keda-hpa-a]", true,
+		},
+		{
+			"of both directions goes on",
+			[]string{v1alpha1.AnnotationPausedScaleIn, "true", v1alpha1.AnnotationPausedScaleOut, "true"},
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"Normal ScaledObjectPaused: scale-in and scale-out are paused by annotation"},
+			ready, "True ScaledObjectPaused: scale-in and scale-out are paused by annotation", "[keda-hpa-a]", true,
+		},
+		{
+			"is meant by an empty value as well",
+			[]string{v1alpha1.AnnotationPaused, ""},
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"Normal KEDAScalersStopped: measuring stopped", "Normal ScaledObjectPaused: scaling is paused by annotation"},
+			pausedReady, isPaused, "[]", false,
+		},
 		{"that is not meant does nothing", []string{v1alpha1.AnnotationPaused, "false"}, nil, nil, ready, "False", "[keda-hpa-a]", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -99,6 +122,53 @@ func TestPausing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFromOnePauseToAnother tells of no end, as there is none.
+func TestFromOnePauseToAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, deployment("web", 2), scaledObject("a", annotated(v1alpha1.AnnotationPaused, "off")))
+	w.reads(map[string]float64{"jobs": 0})
+	w.settles("a")
+	w.now = w.now.Add(time.Hour)
+	w.reads(map[string]float64{"jobs": 0})
+	w.edits("a", annotated(v1alpha1.AnnotationPausedScaleIn, "true"))
+	w.pass("a")
+	w.does("apply HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a")
+	w.says("a", "Paused", "True ScaledObjectPaused: scale-in is paused by annotation", "Active", noWork)
+	w.has(2)
+	equal(t, "scale-in", string(*w.hpa("keda-hpa-a").Spec.Behavior.ScaleDown.SelectPolicy), "Disabled")
+	w.forgets()
+	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Annotations = nil })
+	w.pass("a")
+	w.tells(
+		"Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 2 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); no work so far, created 2h ago; the cooldown is over",
+		"Normal ScaledObjectUnpaused: scaling is not paused",
+	)
+	equal(t, "scale-in", string(*w.hpa("keda-hpa-a").Spec.Behavior.ScaleDown.SelectPolicy), "Max")
+}
+
+// TestAFallbackIsInForceAfterAPause, until the first reading ends it.
+func TestAFallbackIsInForceAfterAPause(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, deployment("web", 2), scaledObject("a", falling(0, 6, "static")))
+	w.breaks("jobs", errors.New("down"))
+	w.settles("a")
+	w.edits("a", annotated(v1alpha1.AnnotationPaused, "true"))
+	equal(t, "to be looked at again after", w.pass("a"), 0)
+	w.says("a", "Fallback", fallsBack)
+	w.engine.samples = map[scalers.Query]engine.Sample{}
+	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Annotations = nil })
+	w.forgets()
+	w.pass("a")
+	w.serves("s0-fake-jobs", 30.0)
+	w.reads(map[string]float64{"jobs": 1})
+	w.pass("a")
+	w.says("a", "Fallback", noFall)
+	w.tells(
+		"Normal ScaledObjectUnpaused: scaling is not paused",
+		"Normal ScaledObjectFallbackDeactivated: the fallback stands in for no trigger any more",
+	)
 }
 
 func TestUnpausing(t *testing.T) {

@@ -36,9 +36,8 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 		return r.pause(ctx, so, st)
 	}
 	st.paused = false
-	wrong, warnings := triggers.CheckScaledObject(so)
-	target, err := r.target(so)
-	if wrong, err = scaled.Collect(wrong, err); err != nil {
+	target, wrong, warnings, err := r.check(ctx, so)
+	if err != nil {
 		return err
 	}
 	result, err := r.triggers(ctx, so, st, target)
@@ -57,8 +56,8 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 	if err := r.foreignHPA(ctx, so, target); err != nil {
 		return err
 	}
-	next := &plan{target: target, triggers: result.Triggers, interval: so.Spec.PollingIntervalDuration(), hpaName: so.HPAName()}
-	if err := r.name(ctx, so, st.current.Load(), next); err != nil {
+	next, err := r.draft(ctx, so, st.current.Load(), target, result.Triggers)
+	if err != nil {
 		return err
 	}
 	// An HPA without a metric would scale on CPU.
@@ -72,11 +71,35 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 	return r.deleteHPAs(ctx, so, next.hpaName)
 }
 
+// check looks at the object apart from its triggers' parameters, and at its workload.
+func (r *Reconciler) check(ctx context.Context, so *v1alpha1.ScaledObject) (target kube.Target, wrong, warnings []triggers.Problem, err error) {
+	wrong, warnings = triggers.CheckScaledObject(so)
+	target, err = r.target(so)
+	if wrong, err = scaled.Collect(wrong, err); err != nil {
+		return target, nil, nil, err
+	}
+	doubts, err := r.resources(ctx, so, target)
+	return target, wrong, append(warnings, doubts...), err
+}
+
+// draft makes the plan of a spec that is right.
+func (r *Reconciler) draft(ctx context.Context, so *v1alpha1.ScaledObject, before *plan, target kube.Target, list []triggers.Trigger) (*plan, error) {
+	next := &plan{
+		target: target, triggers: list, interval: so.Spec.PollingIntervalDuration(), hpaName: so.HPAName(), fallback: so.Spec.Fallback.DeepCopy(),
+	}
+	var err error
+	if next.modifiers, err = modifiersOf(so, list); err != nil {
+		return nil, err
+	}
+	return next, r.name(ctx, so, before, next)
+}
+
 // enforce puts a plan in force whose HPA is in place.
 func (r *Reconciler) enforce(so *v1alpha1.ScaledObject, st *object, next *plan) {
 	before := st.current.Load()
 	next.carry(before, r.Engine.Latest)
-	st.current.Store(next)
+	next.remember(before, st.written.Health, r.Engine.Latest, r.Now())
+	st.replace(next, r.Engine.Latest)
 	r.Engine.Set(scaled.Object.Owner(client.ObjectKeyFromObject(so)), next.uses(st.watching))
 	if st.retargeted(before, next) {
 		st.original = nil
@@ -143,12 +166,34 @@ func (r *Reconciler) triggers(ctx context.Context, so *v1alpha1.ScaledObject, st
 	if target.Name != "" && scaled.NeedsEnvironment(so.Spec.Triggers) {
 		workload.Pod, missing = r.podTemplate(ctx, target)
 	}
-	found, err := r.resolver().Resolve(ctx, scaled.Object.Owner(client.ObjectKeyFromObject(so)), workload, so.Spec.Triggers, false)
+	found, err := r.resolver().Resolve(ctx, scaled.Object.Owner(client.ObjectKeyFromObject(so)), workload, so.Spec.Triggers, so.Spec.Modifiers().InUse())
 	if err != nil {
 		return triggers.Result{}, err
 	}
 	st.staleAt = found.StaleAt
 	return found.Result, missing
+}
+
+// resources warns of cpu and memory triggers that admission refuses. Here they only
+// cause doubts: an object that got past admission may have other triggers, its pods
+// may get their requests when they are made, and what runs must go on.
+func (r *Reconciler) resources(ctx context.Context, so *v1alpha1.ScaledObject, target kube.Target) ([]triggers.Problem, error) {
+	if !slices.ContainsFunc(so.Spec.Triggers, func(t v1alpha1.Trigger) bool { return t.Type == "cpu" || t.Type == "memory" }) {
+		return nil, nil
+	}
+	var limits corev1.LimitRangeList
+	if err := r.Client.List(ctx, &limits, client.InNamespace(so.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing LimitRanges: %w", err)
+	}
+	var pod *corev1.PodSpec
+	if isDeployment(target) || isStatefulSet(target) {
+		var err error
+		if pod, err = r.podTemplate(ctx, target); err != nil && scaled.AsProblem(err) == nil {
+			return nil, err
+		}
+	}
+	wrong, doubtful := triggers.CheckResources(so, pod, limits.Items)
+	return append(wrong, doubtful...), nil
 }
 
 // resolver resolves the triggers of objects.

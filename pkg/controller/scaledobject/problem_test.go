@@ -39,7 +39,7 @@ func TestSpecsThatAreWrong(t *testing.T) {
 			func(so *v1alpha1.ScaledObject) {
 				so.Spec.Advanced = &v1alpha1.AdvancedConfig{ScalingModifiers: v1alpha1.ScalingModifiers{Formula: "a+b", Target: "1"}}
 			},
-			"spec.advanced.scalingModifiers: is not supported by this version; remove it, and each trigger scales on its own",
+			"spec.advanced.scalingModifiers.formula: compiling the formula: unknown name a (1:1)",
 		},
 		"no trigger": {triggers(), "spec.triggers: must have at least one trigger"},
 	} {
@@ -239,30 +239,6 @@ func TestAnObjectThatLosesItsWorkloadToAnOlderOneLetsGo(t *testing.T) {
 	w.settles("a", "b")
 	w.pass("b")
 	w.does()
-}
-
-func TestAFallbackIsSaidToHaveNoEffect(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaledObject("a", func(so *v1alpha1.ScaledObject) {
-		so.Spec.Fallback = &v1alpha1.Fallback{FailureThreshold: 3, Replicas: 6}
-	}))
-	w.reads(map[string]float64{"jobs": 1})
-	w.pass("a")
-	const text = "spec.fallback is not acted on by this version: while a trigger cannot be measured, the workload keeps its replicas"
-	w.says("a", "Ready", ready+"; warning: spec.fallback: "+strings.TrimPrefix(text, "spec.fallback "), "Fallback", "False NoFallbackFound: "+text)
-	w.tells(
-		"Normal KEDAScalersStarted: measuring s0-fake-jobs every 30s",
-		"Warning KEDAScalerInfo: spec.fallback: "+strings.TrimPrefix(text, "spec.fallback "),
-		"Normal ScaledObjectReady: the object is ready for scaling",
-	)
-	w.settles("a")
-	for range 5 {
-		w.now = w.now.Add(2 * time.Minute)
-		w.reads(map[string]float64{"jobs": 1})
-		w.pass("a")
-	}
-	w.does()
-	w.tells()
 }
 
 func TestLongTextsAreCut(t *testing.T) {

@@ -25,6 +25,7 @@ type chance struct {
 	edits   int             // changes of the spec
 	writes  int             // of the HPA
 	things  []string
+	formula bool // there is work only while all triggers can be read
 }
 
 func (c *chance) does(format string, args ...any) {
@@ -114,6 +115,7 @@ func (c *chance) settle() {
 		known = known && !c.stale(n)
 		work = work || !c.stale(n) && c.busy[n]
 	}
+	work = work && (known || !c.formula)
 	for _, w := range c.world.writes {
 		if strings.HasPrefix(w, "apply Horizontal") || strings.HasPrefix(w, "patch Horizontal") {
 			c.writes++
@@ -139,20 +141,29 @@ func (c *chance) settle() {
 
 func TestWhateverHappens(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(10) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			c := &chance{
-				world: newWorld(t, deployment("web", 1), scaledObject("a", triggers("jobs", "more"))), random: rand.New(rand.NewPCG(seed, 0)),
-				failing: map[string]bool{}, busy: map[string]bool{}, things: []string{"jobs", "more"},
-			}
-			for range 120 {
-				c.happens()
-				c.settle()
-				if t.Failed() {
-					t.Fatalf("seed %d:\n\t%s", seed, strings.Join(c.log, "\n\t"))
+	for kind, changes := range map[string][]func(*v1alpha1.ScaledObject){
+		"plain":                        {triggers("jobs", "more")},
+		"with a fallback":              {triggers("jobs", "more"), falling(1, 3, "")},
+		"with a fallback to nothing":   {triggers("jobs", "more"), falling(0, 0, "static")},
+		"with a fallback to the lower": {triggers("jobs", "more"), falling(2, 2, "currentReplicasIfLower")},
+		"with a formula":               {computing("a + b")},
+		"with both":                    {computing("(a ?? 1) + (b ?? 1)"), falling(1, 3, "scalingModifiers")},
+	} {
+		for seed := range uint64(3) {
+			t.Run(fmt.Sprintf("%s %d", kind, seed), func(t *testing.T) {
+				t.Parallel()
+				c := &chance{
+					world: newWorld(t, deployment("web", 1), scaledObject("a", changes...)), random: rand.New(rand.NewPCG(seed, 0)),
+					failing: map[string]bool{}, busy: map[string]bool{}, things: []string{"jobs", "more"}, formula: strings.Contains(kind, "formula") || kind == "with both",
 				}
-			}
-		})
+				for range 120 {
+					c.happens()
+					c.settle()
+					if t.Failed() {
+						t.Fatalf("%s, seed %d:\n\t%s", kind, seed, strings.Join(c.log, "\n\t"))
+					}
+				}
+			})
+		}
 	}
 }

@@ -7,8 +7,10 @@
 //     resolved, its triggers are parsed, the engine is told what to measure and
 //     the HPA is applied. This happens when the object or something it refers to
 //     changed.
-//   - evaluate: what the newest readings mean. This happens after each reading
-//     and reads from memory only.
+//   - evaluate: what the newest readings mean, what the fallback stands in for and
+//     what the formula makes of it. This happens after each reading that says
+//     something new, and reads from memory only, but for the scale of workloads
+//     that are not cached or whose ready pods the fallback is divided among.
 //   - act: the scale subresource and the status are written, when they differ.
 //
 // The package measures nothing itself and serves nothing.
@@ -42,7 +44,7 @@ type Scales interface {
 	Set(ctx context.Context, t kube.Target, was *autoscalingv1.Scale, replicas int32) error
 }
 
-// Config is what a Reconciler needs. All fields but Now are required.
+// Config is what a Reconciler needs. All fields but Now and the hooks are required.
 type Config struct {
 	// Client reads from the cache and writes to the API server.
 	Client client.Client
@@ -59,6 +61,23 @@ type Config struct {
 	Version string
 	// Now returns the time; nil means time.Now. Decisions take it as an argument.
 	Now func() time.Time
+
+	// OnDecision learns of every decision, and OnScaled of every attempt to scale a
+	// workload. They must not block; nil means that nobody listens.
+	OnDecision func(namespace, name string, d decide.Decision)
+	OnScaled   func(Scaled)
+}
+
+// Scaled is an attempt to scale a workload from or to rest.
+type Scaled struct {
+	Namespace, Name string // of the ScaledObject
+	Decision        decide.Decision
+	// Measured is when the newest reading was taken that says there is work; zero
+	// when none does.
+	Measured time.Time
+	// Started and Done are when the API server was first asked and had answered.
+	Started, Done time.Time
+	Err           error // nil when it succeeded
 }
 
 // Reconciler keeps ScaledObjects. It is safe for concurrent use; one object is
@@ -109,6 +128,7 @@ func (r *Reconciler) reconcile(ctx context.Context, so *v1alpha1.ScaledObject) (
 	}
 	decision, err := r.evaluate(ctx, so, st)
 	err = errors.Join(failure, err)
+	st.tellSnapshots(so)
 	if err = errors.Join(err, r.writeStatus(ctx, so, st, decision, err)); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -143,7 +163,7 @@ func (o *object) recheck(d *decide.Decision, now time.Time) time.Duration {
 	if o.gone != "" {
 		after = scaled.Sooner(after, scaled.RetryProblem)
 	}
-	for _, at := range []time.Time{o.rewordAt, o.hpaGrace, o.staleAt} {
+	for _, at := range []time.Time{o.rewordAt, o.hpaGrace, o.staleAt, o.countAt} {
 		if !at.IsZero() {
 			after = scaled.Sooner(after, at.Sub(now))
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/decide"
 	"github.com/weir-sh/weir/pkg/engine"
+	"github.com/weir-sh/weir/pkg/scalers"
 )
 
 // settled is what the last pass over an object was based on, when it left
@@ -13,14 +14,19 @@ import (
 // nothing again. It is what keeps 10,000 objects at rest cheap. It is immutable.
 type settled struct {
 	plan   *plan
-	signs  []scaled.Sign
-	active bool      // each further reading moves the time of last activity
-	until  time.Time // when to look at the workload again although no trigger says so; zero means never
+	marks  []mark
+	size   size
+	result decide.Trigger // of the formula, if there is one
+	active bool           // each further reading moves the time of last activity
+	until  time.Time      // when to look at the workload again although no trigger says so; zero means never
 }
 
 // settle remembers a pass that left nothing to do but to wait.
-func (r *Reconciler) settle(st *object, p *plan, d decide.Decision, seen []scaled.Sign) {
-	last := &settled{plan: p, signs: seen, active: d.LastActive.Equal(d.At)}
+func (r *Reconciler) settle(st *object, p *plan, d decide.Decision, seen view) {
+	last := &settled{plan: p, marks: seen.marks, size: seen.size, active: d.LastActive.Equal(d.At)}
+	if p.modifiers != nil {
+		last.result = seen.triggers[len(p.triggers)]
+	}
 	if !isDeployment(p.target) && !isStatefulSet(p.target) {
 		// Nobody tells when somebody else scales such a workload.
 		last.until = d.At.Add(p.interval)
@@ -44,14 +50,24 @@ func (r *Reconciler) unchanged(st *object) bool {
 		return false
 	}
 	for i, t := range last.plan.triggers {
-		if scaled.SignOf(t, r.Engine.Latest(t.Query), last.plan.maxAge(), now) != last.signs[i] {
+		if m, _ := last.plan.mark(i, r.Engine.Latest(t.Query), now); m != last.marks[i] {
 			return false
 		}
+	}
+	if last.plan.modifiers != nil && !last.sameResult(r.Engine.Latest, now) {
+		return false
 	}
 	if last.active {
 		st.activeAt.Store(now.UnixNano())
 	}
 	return true
+}
+
+// sameResult reports whether the formula says the same of the newest readings.
+func (l *settled) sameResult(latest func(scalers.Query) engine.Sample, now time.Time) bool {
+	list := l.plan.weigh(l.plan.samples(latest), l.marks, l.size, now)
+	result := list[len(list)-1]
+	return result.State == l.result.State && result.FallbackActive == l.result.FallbackActive && result.Err == l.result.Err
 }
 
 // OnReadings is for the engine's Config: it asks for those owners to be

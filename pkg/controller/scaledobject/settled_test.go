@@ -189,8 +189,9 @@ func hpaConfigNamed(name string) func(*v1alpha1.ScaledObject) {
 
 func TestReadingsAndReadsMayComeWhileAnObjectIsReconciled(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, deployment("web", 1), scaledObject("a"))
+	w := newWorld(t, deployment("web", 1), scaledObject("a", computing("a + b"), falling(0, 6, "currentReplicas")))
 	w.reads(map[string]float64{"jobs": 1})
+	w.breaks("more", errors.New("down"))
 	w.r.Attach(quietQueue{})
 	w.settles("a")
 	stop := make(chan struct{})
@@ -206,6 +207,11 @@ func TestReadingsAndReadsMayComeWhileAnObjectIsReconciled(t *testing.T) {
 				w.r.OnReadings([]engine.Owner{"scaledobject/ns/a"})
 				w.r.OnReference([]string{"scaledobject/ns/a"})
 				w.r.Decisions("ns", "a")
+				if list := w.r.Snapshots(); len(list) != 1 {
+					t.Errorf("%d snapshots", len(list))
+					return
+				}
+				w.r.Snapshot("ns", "a")
 				if _, err := w.r.Metric(t.Context(), "ns", "a", "s0-fake-jobs"); err != nil {
 					t.Error(err)
 					return

@@ -27,6 +27,11 @@ type plan struct {
 	triggers []triggers.Trigger
 	interval time.Duration
 	hpaName  string
+	// fallback and modifiers are nil when there is none. Fallback is read only.
+	fallback  *v1alpha1.Fallback
+	modifiers *modifiers
+	// past holds, by the trigger's place in triggers, what was before.
+	past []past
 	// carried holds, by metric name, the last readings with the settings before
 	// (a password that has changed), for the HPA until there are new ones.
 	carried map[string]engine.Sample
@@ -78,6 +83,8 @@ type object struct {
 	settled  atomic.Pointer[settled] // nil while there may be something to do; read by anybody
 	activeAt atomic.Int64            // when a settled object last had work, in Unix nanoseconds; written by anybody
 
+	seen atomic.Pointer[size] // as last decided on; nil before that; read by anybody
+
 	uid        types.UID                    // of the object this is about
 	generation int64                        // of the spec the plan was last tried for
 	seed       maphash.Seed                 // of all sums
@@ -95,13 +102,18 @@ type object struct {
 	lastActive time.Time                    // what the next decision gets
 	watching   bool                         // the engine was told that the workload is idle
 	failing    []string                     // the triggers that were last told to fail
+	marks      []mark                       // of the plan's triggers, as last decided on
+	countAt    time.Time                    // when to count another failure; zero: not before the next reading
 	written    *v1alpha1.ScaledObjectStatus // the status last written or seen; nil before begin
 	original   *int32                       // the replicas that the workload of the plan had when it was found; nil before that
 	messageAt  time.Time                    // when the text of a failure alone was last rewritten
 	rewordAt   time.Time                    // when that may be done again; zero: there is nothing to rewrite
 
-	mu   sync.Mutex // guards ring
-	ring []decide.Decision
+	told atomic.Pointer[told] // nil before the first pass; read by anybody
+
+	mu     sync.Mutex // guards what follows, and changes of current
+	ring   []decide.Decision
+	errors uint64 // what failed without the queries of the plan in force
 }
 
 // keptDecisions is how many decisions are remembered per object. A decision
@@ -148,11 +160,19 @@ func (o *object) planned(so *v1alpha1.ScaledObject, now time.Time, err error) er
 	case err == nil:
 	case wrong != nil:
 		o.problem, o.retryAt = wrong.Message, now.Add(scaled.RetryProblem)
+		o.fails()
 	default:
 		o.dirty.Store(true)
 		return err
 	}
 	return nil
+}
+
+// fails counts a spec that could not be put in force.
+func (o *object) fails() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.errors++
 }
 
 // sum is a number that differs when labels or annotations do.

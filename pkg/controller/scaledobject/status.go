@@ -46,9 +46,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject,
 	}
 	next.fill(so, st, d)
 	next.conditions.Set(v1alpha1.ConditionActive, activeCondition(st, d))
-	next.conditions.Set(v1alpha1.ConditionFallback, fallbackCondition(so, d))
 	next.conditions.Set(v1alpha1.ConditionPaused, pausedCondition(so, st, old))
 	next.conditions.Set(v1alpha1.ConditionReady, readyCondition(st, d, failure))
+	next.conditions.Set(v1alpha1.ConditionFallback, fallbackCondition(so, d)) // last: tools show the last that is bad
 	if err := r.hpaCondition(ctx, so, st, next); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject,
 			return err
 		}
 		st.written = next.ScaledObjectStatus
-		r.tellTransitions(so, old, st.written)
+		r.tellTransitions(so, st, old, d)
 	}
 	if next.conditions.Reworded {
 		st.messageAt = now
@@ -94,15 +94,45 @@ func (s *draft) fill(so *v1alpha1.ScaledObject, st *object, d *decide.Decision) 
 	gvkr := gvkr(p.target)
 	s.ScaleTargetGVKR, s.ScaleTargetKind = &gvkr, gvkr.KindString()
 	s.ExternalMetricNames, s.ResourceMetricNames = p.metricNames(), p.resourceNames()
-	if d == nil {
-		return
+	s.CompositeScalerName = ""
+	if p.modifiers != nil {
+		s.CompositeScalerName = p.modifiers.Name
 	}
+	if d != nil {
+		s.activity(p, d)
+		s.health(p, st.marks)
+	}
+}
+
+// activity tells which triggers have work, and whether the formula does.
+func (s *draft) activity(p *plan, d *decide.Decision) {
 	was := s.TriggersActivity
 	s.TriggersActivity = make(map[string]v1alpha1.TriggerActivity, len(p.triggers))
-	for i, t := range d.Triggers[:len(p.triggers)] {
+	for i, t := range d.Triggers[:p.decided()] {
 		unmeasured := t.State == decide.Unknown && t.Err == "" // as after a restart: what was said holds
 		for _, name := range p.namesOf(i) {
 			s.TriggersActivity[name] = v1alpha1.TriggerActivity{IsActive: t.State == decide.Busy || unmeasured && was[name].IsActive}
+		}
+	}
+}
+
+// health tells of the failures of each trigger that a fallback may stand in for.
+func (s *draft) health(p *plan, marks []mark) {
+	was := s.Health
+	s.Health = nil
+	for i, m := range marks {
+		for _, name := range p.namesOf(i) {
+			h := v1alpha1.HealthStatus{NumberOfFailures: new(m.failures), Status: v1alpha1.HealthStatusHappy}
+			if m.failures > 0 {
+				h.Status = v1alpha1.HealthStatusFailing
+			}
+			if _, known := was[name]; p.fallback == nil || m.Sign == (scaled.Sign{}) && m.failures == 0 && !known {
+				continue // not measured yet
+			}
+			if s.Health == nil {
+				s.Health = map[string]v1alpha1.HealthStatus{}
+			}
+			s.Health[name] = h
 		}
 	}
 }
@@ -124,15 +154,15 @@ func activeCondition(st *object, d *decide.Decision) decide.Condition {
 	return decide.Condition{}
 }
 
-// fallbackCondition says of a fallback that is configured that it has no effect.
+// fallbackCondition tells whether a fallback is in use. Without a decision, or the
+// replicas that it may depend on, it stays as it is, unless there is no fallback any
+// more.
 func fallbackCondition(so *v1alpha1.ScaledObject, d *decide.Decision) decide.Condition {
 	switch {
-	case so.Spec.Fallback != nil:
-		return decide.Condition{
-			Status: decide.StatusFalse, Reason: v1alpha1.ReasonNoFallbackFound, Message: "spec.fallback " + triggers.FallbackNotSupported,
-		}
-	case d != nil:
+	case d != nil && d.Ready.Reason != decide.ErrorGettingCurrentReplicas:
 		return d.Fallback
+	case so.Spec.Fallback == nil:
+		return decide.Decide(decide.Input{}).Fallback
 	}
 	return decide.Condition{}
 }
@@ -183,10 +213,11 @@ const andWarning = "; warning: "
 const graceAfterStart = time.Minute
 
 // ownFault reports whether the HPA fails since before weir began, and not long
-// after that: it is about to recover, and 10,000 objects need not say so.
+// after that: it is about to recover, and 10,000 objects need not say so. The
+// HPA's times are in whole seconds.
 func (o *object) ownFault(c autoscalingv2.HorizontalPodAutoscalerCondition, now time.Time) bool {
 	until := o.began.Add(graceAfterStart)
-	if c.LastTransitionTime.IsZero() || c.LastTransitionTime.After(o.began) || !now.Before(until) {
+	if c.LastTransitionTime.IsZero() || !c.LastTransitionTime.Time.Before(o.began.Truncate(time.Second)) || !now.Before(until) {
 		return false
 	}
 	o.hpaGrace = until
@@ -256,8 +287,10 @@ func scalingActive(h *autoscalingv2.HorizontalPodAutoscaler) (autoscalingv2.Hori
 	return autoscalingv2.HorizontalPodAutoscalerCondition{}, false
 }
 
-// tellTransitions logs and emits what became of Ready and Paused.
-func (r *Reconciler) tellTransitions(so *v1alpha1.ScaledObject, old, next *v1alpha1.ScaledObjectStatus) {
+// tellTransitions logs and emits what became of Ready, Fallback and Paused.
+func (r *Reconciler) tellTransitions(so *v1alpha1.ScaledObject, st *object, old *v1alpha1.ScaledObjectStatus, d *decide.Decision) {
+	next := st.written
+	r.tellFallback(so, st, v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionFallback), d)
 	r.tellReady(so, v1alpha1.FindCondition(old.Conditions, v1alpha1.ConditionReady), v1alpha1.FindCondition(next.Conditions, v1alpha1.ConditionReady))
 	was, is := v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionPaused), v1alpha1.FindCondition(next.Conditions, v1alpha1.ConditionPaused)
 	switch {
@@ -266,6 +299,21 @@ func (r *Reconciler) tellTransitions(so *v1alpha1.ScaledObject, old, next *v1alp
 		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectPaused, "pausing", is.Message)
 	case was == metav1.ConditionTrue:
 		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectUnpaused, "pausing", is.Message)
+	}
+}
+
+// tellFallback tells when a fallback began to stand in for something, or ended.
+func (r *Reconciler) tellFallback(so *v1alpha1.ScaledObject, st *object, was metav1.ConditionStatus, d *decide.Decision) {
+	object := slog.String("object", so.Namespace+"/"+so.Name)
+	is, p := v1alpha1.ConditionStatus(st.written.Conditions, v1alpha1.ConditionFallback), st.current.Load()
+	switch {
+	case is == metav1.ConditionTrue && was != metav1.ConditionTrue && d != nil && p != nil && p.fallback != nil:
+		note := fmt.Sprintf("more than %d polls in a row failed: %s; %s", p.fallback.FailureThreshold, d.StandsInFor(), p.asks(*st.seen.Load()))
+		r.Log.Warn("fallback began", object, slog.String("message", note))
+		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectFallbackActivated, "falling back", note)
+	case is != metav1.ConditionTrue && was == metav1.ConditionTrue:
+		r.Log.Info("fallback ended", object)
+		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectFallbackDeactivated, "falling back", "the fallback stands in for no trigger any more")
 	}
 }
 

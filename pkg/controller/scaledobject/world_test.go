@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,14 +51,16 @@ type world struct {
 	now    time.Time
 	def    *scalers.Definition
 
-	calls  []string // everything asked of the API server, in order
-	writes []string // those that write
+	mu     sync.Mutex // guards calls and writes while they are recorded
+	calls  []string   // everything asked of the API server, in order
+	writes []string   // those that write
 	events []string
 	fail   func(call string) error // nil lets everything pass
 
 	stores   kube.Stores
 	replicas map[string]int32              // of workloads of the custom kind
 	cached   map[string]*appsv1.Deployment // what a stale cache says, by name
+	selector string                        // of the pods of every workload
 	refs     map[string][]kube.Ref
 	queue    fakeQueue
 }
@@ -82,7 +85,7 @@ func newWorld(t testing.TB, objects ...client.Object) *world {
 
 // restart forgets all that was in memory.
 func (w *world) restart() {
-	registry, err := scalers.NewRegistry(w.def, naming(), pods())
+	registry, err := scalers.NewRegistry(w.def, naming(), pushing(), pods())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -112,6 +115,8 @@ func (w *world) Eventf(_, _ runtime.Object, kind, reason, action, note string, a
 // call records one call and says whether it fails.
 func (w *world) call(write bool, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.calls = append(w.calls, text)
 	if w.fail != nil {
 		if err := w.fail(text); err != nil {
@@ -204,6 +209,7 @@ func (q *fakeQueue) taken() []string {
 // fakeEngine answers with the samples that a test sets.
 type fakeEngine struct {
 	uses    map[engine.Owner][]engine.Use
+	wait    func() // what Fresh does before it answers; nil for nothing
 	sets    int
 	samples map[scalers.Query]engine.Sample
 	asked   atomic.Int64 // the age that Fresh was last asked for
@@ -221,6 +227,9 @@ func (e *fakeEngine) Latest(q scalers.Query) engine.Sample { return e.samples[q]
 
 func (e *fakeEngine) Fresh(_ context.Context, q scalers.Query, maxAge time.Duration) engine.Sample {
 	e.asked.Store(int64(maxAge))
+	if e.wait != nil {
+		e.wait()
+	}
 	return e.samples[q]
 }
 
@@ -276,7 +285,10 @@ func (w *world) reads(values map[string]float64) {
 func (w *world) breaks(name string, err error) {
 	w.t.Helper()
 	s := w.engine.samples[w.query(name, "")]
-	s.Err, s.ErrSince = err, w.now
+	if s.Err == nil {
+		s.ErrSince = w.now
+	}
+	s.Err = err
 	w.engine.samples[w.query(name, "")] = s
 }
 
@@ -328,6 +340,7 @@ func (f fakeScales) Get(ctx context.Context, t kube.Target) (*autoscalingv1.Scal
 		return nil, fmt.Errorf("reading the scale of %v: %w", t, err)
 	}
 	scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name}}
+	scale.Status.Selector = f.w.selector
 	if n, ok := f.w.replicas[t.Name]; ok && t.Kind.Kind == "Rollout" {
 		scale.Spec.Replicas = n
 		return scale, nil
