@@ -49,8 +49,9 @@ func TestWeirHasNoMoreRightsThanItNeeds(t *testing.T) {
 			if wild && !slices.Equal(r.Resources, []string{"*/scale"}) {
 				t.Errorf("%s: a wildcard for more than the scale subresource: %v", role, r)
 			}
-			if slices.Contains(r.Verbs, "delete") && !slices.Equal(r.Resources, []string{"horizontalpodautoscalers"}) {
-				t.Errorf("%s: may delete more than HorizontalPodAutoscalers: %v", role, r)
+			owned := slices.Equal(r.Resources, []string{"horizontalpodautoscalers"}) || slices.Equal(r.Resources, []string{"jobs"})
+			if slices.Contains(r.Verbs, "delete") && !owned {
+				t.Errorf("%s: may delete more than HorizontalPodAutoscalers and Jobs: %v", role, r)
 			}
 			for _, escalation := range []string{"roles", "clusterroles", "rolebindings", "clusterrolebindings", "serviceaccounts", "serviceaccounts/token", "pods/exec", "nodes"} {
 				reads := escalation == "serviceaccounts" && slices.Equal(r.Verbs, []string{"get", "watch"})
@@ -58,8 +59,12 @@ func TestWeirHasNoMoreRightsThanItNeeds(t *testing.T) {
 					t.Errorf("%s: %s is a way to more rights: %v", role, escalation, r)
 				}
 			}
-			if slices.Contains(r.Resources, "apiservices") && !slices.Equal(r.ResourceNames, []string{certs.ExternalMetricsAPIService}) {
-				t.Errorf("%s: more than the APIService of external metrics: %v", role, r)
+			for resource, only := range map[string]string{
+				"apiservices": certs.ExternalMetricsAPIService, "validatingwebhookconfigurations": certs.DefaultWebhookConfiguration,
+			} {
+				if slices.Contains(r.Resources, resource) && !slices.Equal(r.ResourceNames, []string{only}) {
+					t.Errorf("%s: more of %s than %s: %v", role, resource, only, r)
+				}
 			}
 		}
 	}

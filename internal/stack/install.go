@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,12 +23,14 @@ import (
 	"k8s.io/client-go/restmapper"
 
 	"github.com/weir-sh/weir/internal/testcluster"
+	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 )
 
 // Names in deploy/.
 const (
 	namespace      = "weir-system"
 	serviceAccount = "weir"
+	webhookService = "weir-webhooks"
 	manifest       = "deploy/weir.yaml"
 )
 
@@ -139,9 +141,9 @@ func applyOne(ctx context.Context, client dynamic.Interface, mapper *restmapper.
 }
 
 // install applies deploy/weir.yaml, except what runs weir inside the cluster:
-// here it is a process beside it, which the API server reaches on a port of
-// loopback.
-func install(ctx context.Context, c *testcluster.Cluster, port int) error {
+// here it is a process beside it, which the API server reaches on ports of
+// loopback: one for external metrics, one for admission.
+func install(ctx context.Context, c *testcluster.Cluster, metrics, admission int) error {
 	root, err := Root()
 	if err != nil {
 		return err
@@ -156,18 +158,66 @@ func install(ctx context.Context, c *testcluster.Cluster, port int) error {
 		case "Deployment", "PodDisruptionBudget":
 			continue
 		case "Service":
-			if strings.Contains(u.GetName(), "metrics-apiserver") {
-				u.Object["spec"] = map[string]any{
-					"type": "ExternalName", "externalName": "localhost",
-					"ports": []any{map[string]any{"port": int64(port)}},
-				}
+			port := metrics
+			if u.GetName() == webhookService {
+				port = admission
+			}
+			u.Object["spec"] = map[string]any{
+				"type": "ExternalName", "externalName": "localhost",
+				"ports": []any{map[string]any{"port": int64(port)}},
 			}
 		case "APIService":
-			if err := unstructured.SetNestedField(u.Object, int64(port), "spec", "service", "port"); err != nil {
+			if err := unstructured.SetNestedField(u.Object, int64(metrics), "spec", "service", "port"); err != nil {
+				return err
+			}
+		case "ValidatingWebhookConfiguration":
+			if err := redirect(u, admission); err != nil {
 				return err
 			}
 		}
 		objects = append(objects, u)
 	}
-	return Apply(ctx, c, objects...)
+	return errors.Join(Apply(ctx, c, objects...), served(ctx, c))
+}
+
+// served waits until the API server serves our kinds, which weir asks for when it
+// starts.
+func served(ctx context.Context, c *testcluster.Cluster) error {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	defer cancel()
+	kinds := []string{
+		v1alpha1.KindScaledObject, v1alpha1.KindScaledJob,
+		v1alpha1.KindTriggerAuthentication, v1alpha1.KindClusterTriggerAuthentication,
+	}
+	for {
+		list, err := c.Client().Discovery().ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
+		if err == nil && !slices.ContainsFunc(kinds, func(kind string) bool {
+			return !slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Kind == kind })
+		}) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the kinds of %s: %w", v1alpha1.GroupVersion, errors.Join(err, ctx.Err()))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// redirect leads the webhooks of a configuration to another port of their Service.
+func redirect(u *unstructured.Unstructured, port int) error {
+	hooks, ok, err := unstructured.NestedSlice(u.Object, "webhooks")
+	if err != nil || !ok {
+		return fmt.Errorf("reading manifests: %s %q has no webhooks: %w", u.GetKind(), u.GetName(), err)
+	}
+	for i := range hooks {
+		hook, ok := hooks[i].(map[string]any)
+		if !ok {
+			return fmt.Errorf("reading manifests: webhook %d of %q is no object", i, u.GetName())
+		}
+		if err := unstructured.SetNestedField(hook, int64(port), "clientConfig", "service", "port"); err != nil {
+			return err
+		}
+	}
+	return unstructured.SetNestedSlice(u.Object, hooks, "webhooks")
 }

@@ -49,11 +49,11 @@ const stopTimeout = 15 * time.Second
 // Start installs weir's manifests in the cluster and starts weir beside it. It
 // does not wait: see Weir.Ready.
 func Start(ctx context.Context, c *testcluster.Cluster, opts Options) (*Weir, error) {
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return nil, err
 	}
-	if err := install(ctx, c, ports[0]); err != nil {
+	if err := install(ctx, c, ports[0], ports[3]); err != nil {
 		return nil, fmt.Errorf("installing weir's manifests: %w", err)
 	}
 	config, err := c.ServiceAccountConfig(ctx, namespace, serviceAccount)
@@ -69,7 +69,7 @@ func Start(ctx context.Context, c *testcluster.Cluster, opts Options) (*Weir, er
 	w.args = append([]string{
 		"serve", "--kubeconfig=" + kubeconfig, "--namespace=" + namespace,
 		"--secure-bind-address=" + at(ports[0]), "--metrics-bind-address=" + at(ports[1]),
-		"--health-probe-bind-address=" + at(ports[2]),
+		"--health-probe-bind-address=" + at(ports[2]), "--webhook-bind-address=" + at(ports[3]),
 		"--leader-elect=false", // one process; a killed one must not make its successor wait for the Lease
 	}, opts.Args...)
 	return w, w.Restart()

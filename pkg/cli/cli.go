@@ -66,7 +66,8 @@ func NewRoot(c Config) *cobra.Command {
 		Long: `Weir scales Kubernetes workloads by the work that waits for them in queues,
 streams and databases. It serves the keda.sh/v1alpha1 API.
 
-The commands below work on manifests and need no cluster.`,
+The commands explain and status say why workloads of a cluster are at their size.
+The others work on manifests and need no cluster.`,
 		Example: `  # Is everything in this folder right?
   weir validate -f manifests/
 
@@ -109,8 +110,11 @@ func Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	if err == nil {
 		return StatusFine
 	}
-	if ended, ok := errors.AsType[*statusError](err); ok {
-		return ended.status
+	if ended, ok := errors.AsType[interface {
+		error
+		ExitCode() int
+	}](err); ok {
+		return ended.ExitCode()
 	}
 	root.PrintErrf("%s: %v\n", root.Name(), err)
 	return StatusWrong

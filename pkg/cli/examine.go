@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -45,32 +44,44 @@ func (e examination) run(ctx context.Context, stdin io.Reader, files []string) (
 	}
 	duplicates(inv.subjects)
 	for _, s := range inv.subjects {
-		if s.scales() {
-			e.examine(ctx, inv, s)
+		if err := e.examine(ctx, inv, s); err != nil {
+			return nil, err
 		}
 	}
 	return inv.subjects, nil
 }
 
-// examine applies the rules to a ScaledObject or ScaledJob.
-func (e examination) examine(ctx context.Context, inv *inventory, s *subject) {
-	if s.undecoded {
+// examine applies the rules to an object of ours. An error is a bug in the program.
+func (e examination) examine(ctx context.Context, inv *inventory, s *subject) error {
+	if s.undecoded && s.scales() {
 		s.triggers = writtenTriggers(s.object)
+	}
+	if s.undecoded {
 		s.merge(nil, nil)
-		return
+		return nil
 	}
 	var problems, warnings []triggers.Problem
-	var specs []v1alpha1.Trigger
-	if o := s.scaledObject; o != nil {
-		specs = o.Spec.Triggers
-		problems, warnings = triggers.CheckScaledObject(o)
-		problems = append(problems, checkTargetKind(o.Spec.ScaleTargetRef)...)
-	} else {
-		specs = s.scaledJob.Spec.Triggers
-		warnings = []triggers.Problem{{Trigger: -1, Message: triggers.ScaledJobNotSupported}}
+	add := func(p, w []triggers.Problem) { problems, warnings = append(problems, p...), append(warnings, w...) }
+	switch {
+	case s.scaledObject != nil:
+		o := s.scaledObject
+		add(triggers.CheckScaledObject(o))
+		add(checkTargetKind(o.Spec.ScaleTargetRef), nil)
+		add(e.parse(ctx, inv, s, o.Spec.Triggers, o.Spec.Modifiers().InUse()))
+		p, w, err := triggers.CheckNeighbours(ctx, neighbours{inv}, o, nil)
+		if err != nil {
+			return err
+		}
+		add(p, w)
+	case s.scaledJob != nil:
+		add(triggers.CheckScaledJob(s.scaledJob))
+		add(e.parse(ctx, inv, s, s.scaledJob.Spec.Triggers, false))
+	case s.authentication != nil:
+		add(triggers.CheckAuthentication(s.authentication, s.kind == v1alpha1.KindClusterTriggerAuthentication), nil)
 	}
-	more, doubtful := e.parse(ctx, inv, s, specs)
-	s.merge(append(problems, more...), append(warnings, doubtful...))
+	triggers.Sort(problems)
+	s.merge(problems, warnings)
+	return nil
 }
 
 // checkTargetKind refuses workloads of Kubernetes' own API groups that cannot be
@@ -110,14 +121,15 @@ func writtenTriggers(object map[string]any) []outcome {
 	return out
 }
 
-// parse resolves and parses the triggers of s.
-func (e examination) parse(ctx context.Context, inv *inventory, s *subject, specs []v1alpha1.Trigger) (problems, warnings []triggers.Problem) {
+// parse resolves and parses the triggers of s. With formulaOnly they feed a formula.
+func (e examination) parse(ctx context.Context, inv *inventory, s *subject, specs []v1alpha1.Trigger, formulaOnly bool) (problems, warnings []triggers.Problem) {
 	inputs := make([]triggers.Input, len(specs))
 	resolved := make([]credentials, len(specs))
 	for i, spec := range specs {
 		r := e.resolve(ctx, inv, s, spec)
 		resolved[i] = r
-		inputs[i] = triggers.Input{Spec: spec, Values: r.values, Err: errors.Join(r.errs...)}
+		r.values.FormulaOnly = formulaOnly
+		inputs[i] = triggers.Input{Spec: spec, Values: r.values, Unknown: r.unknown, Err: errors.Join(r.errs...)}
 		s.missing = s.missing || len(r.missing) > 0
 		s.triggers = append(s.triggers, outcome{kind: spec.Type, complete: len(r.missing)+len(r.unread) == 0})
 	}
@@ -130,11 +142,6 @@ func (e examination) parse(ctx context.Context, inv *inventory, s *subject, spec
 			result.Warnings = append(result.Warnings, located(u, i, specs[i]))
 		}
 	}
-	result.Problems = slices.DeleteFunc(result.Problems, func(p triggers.Problem) bool {
-		// What is missing has been reported; what it would have given is not.
-		return p.Trigger >= 0 && len(resolved[p.Trigger].missing)+len(resolved[p.Trigger].unread) > 0 &&
-			strings.Contains(p.Field, "].metadata.") && strings.HasPrefix(p.Message, "is required")
-	})
 	for i, t := range result.Triggers {
 		s.triggers[t.Index].parsed = &result.Triggers[i]
 	}
@@ -169,6 +176,7 @@ type credentials struct {
 	missing []triggers.Problem // references that lead out of the input
 	unread  []triggers.Problem // sources that no input can hold
 	errs    []error            // everything else that is wrong
+	unknown triggers.Unknown   // what the values lack for what is missing or unread
 }
 
 // resolve looks up what a trigger's parameters are made of.
@@ -189,17 +197,18 @@ func (e examination) resolve(ctx context.Context, inv *inventory, s *subject, sp
 		}
 		out.errs = append(out.errs, err)
 	}
+	out.unknown = triggers.Unknown{Env: !known, Auth: len(out.missing)+len(out.unread) > 0}
 	if known {
 		return out
 	}
-	var asked []string
-	out.values.Metadata, asked = e.withoutEnvironment(spec)
+	asked := e.environment(spec)
 	if asked = append(asked, view.asked...); len(asked) > 0 {
 		slices.Sort(asked)
 		out.missing = append(out.missing, triggers.Problem{
 			Field:   "spec.scaleTargetRef",
-			Message: fmt.Sprintf("%v is not in the input, so that environment variables are not known: %s", target(s), strings.Join(slices.Compact(asked), ", ")),
+			Message: fmt.Sprintf("%v is not in the input, so that environment variables are not known: %s", target(s.scaledObject), strings.Join(slices.Compact(asked), ", ")),
 		})
+		out.unknown.Auth = true // what comes from there may come by way of an authentication object
 	}
 	return out
 }
@@ -220,26 +229,23 @@ func leaves(err error) []error {
 	return out
 }
 
-// withoutEnvironment returns the metadata of a trigger without the parameters
-// that come from the environment, and the variables that those name.
-func (e examination) withoutEnvironment(spec v1alpha1.Trigger) (metadata map[string]string, asked []string) {
+// environment returns the variables that the parameters of a trigger name.
+func (e examination) environment(spec v1alpha1.Trigger) (asked []string) {
 	def, err := e.registry.Find(spec.Type)
 	if err != nil {
-		return spec.Metadata, nil
+		return nil
 	}
-	metadata = maps.Clone(spec.Metadata)
 	for _, i := range def.Params {
 		if !slices.Contains(i.From, param.Env) {
 			continue
 		}
 		for _, name := range append([]string{i.Name}, i.Aliases...) {
-			if variable := strings.TrimSpace(metadata[name+"FromEnv"]); variable != "" {
+			if variable := strings.TrimSpace(spec.Metadata[name+"FromEnv"]); variable != "" {
 				asked = append(asked, variable)
-				delete(metadata, name+"FromEnv")
 			}
 		}
 	}
-	return metadata, asked
+	return asked
 }
 
 // workload returns the pods of s, and whether their pod template is known. A
@@ -256,19 +262,19 @@ func (e examination) workload(inv *inventory, s *subject) (kube.Workload, bool) 
 	w.Container = s.scaledObject.Spec.ScaleTargetRef.EnvSourceContainerName
 	var known bool
 	var pod *corev1.PodSpec
-	pod, known = inv.workloads[target(s)]
+	pod, known = inv.workloads[target(s.scaledObject)]
 	w.Pod = pod
 	return w, known
 }
 
 // target is the workload of a ScaledObject.
-func target(s *subject) workload {
-	ref := s.scaledObject.Spec.ScaleTargetRef
+func target(o *v1alpha1.ScaledObject) workload {
+	ref := o.Spec.ScaleTargetRef
 	kind, err := ref.GroupVersionKind()
 	if err != nil {
-		return workload{namespace: s.namespace, name: ref.Name} // reported by the rules
+		return workload{namespace: o.Namespace, name: ref.Name} // reported by the rules
 	}
-	return workload{kind.GroupKind(), s.namespace, ref.Name}
+	return workload{kind.GroupKind(), o.Namespace, ref.Name}
 }
 
 // view is the inventory as a trigger sees it whose workload is not in the input:

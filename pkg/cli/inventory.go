@@ -2,15 +2,14 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -34,6 +33,8 @@ type inventory struct {
 	auths      map[kube.Ref]*v1alpha1.TriggerAuthenticationSpec
 	accounts   map[kube.Ref]*corev1.ServiceAccount
 	workloads  map[workload]*corev1.PodSpec // nil for those without a pod template
+	hpas       []*autoscalingv2.HorizontalPodAutoscaler
+	limits     []corev1.LimitRange
 }
 
 // workload identifies what a ScaledObject can scale. Versions of one kind are
@@ -72,19 +73,31 @@ func (inv *inventory) add(d document) error {
 	case group.Group == v1alpha1.Group, apiVersion == "" && slices.Contains(kinds(), kind):
 		inv.subjects = append(inv.subjects, s)
 		return inv.ours(s, group)
-	case group.Group == "" && kind == kube.KindSecret:
-		inv.secret(s)
-	case group.Group == "" && kind == kube.KindConfigMap:
-		inv.configMaps[s.ref()], _ = s.texts("data")
-	case group.Group == "" && kind == kube.KindServiceAccount:
-		inv.accounts[s.ref()] = s.account()
 	default:
-		inv.workloads[workload{group.WithKind(kind).GroupKind(), s.namespace, s.name}] = podTemplate(d.object, "spec")
+		inv.others(s, group.WithKind(kind).GroupKind())
 	}
 	if len(s.problems) > 0 {
 		inv.subjects = append(inv.subjects, s)
 	}
 	return nil
+}
+
+// others sorts an object of Kubernetes or of somebody else in.
+func (inv *inventory) others(s *subject, kind schema.GroupKind) {
+	switch kind {
+	case schema.GroupKind{Kind: kube.KindSecret}:
+		inv.secret(s)
+	case schema.GroupKind{Kind: kube.KindConfigMap}:
+		inv.configMaps[s.ref()], _ = s.texts("data")
+	case schema.GroupKind{Kind: kube.KindServiceAccount}:
+		inv.accounts[s.ref()] = s.account()
+	case schema.GroupKind{Kind: "LimitRange"}:
+		inv.limits = append(inv.limits, *read(s, &corev1.LimitRange{}))
+	case schema.GroupKind{Group: autoscalingv2.GroupName, Kind: "HorizontalPodAutoscaler"}:
+		inv.hpas = append(inv.hpas, read(s, &autoscalingv2.HorizontalPodAutoscaler{}))
+	default:
+		inv.workloads[workload{kind, s.namespace, s.name}] = podTemplate(s.object, "spec")
+	}
 }
 
 // kinds are the kinds of keda.sh/v1alpha1.
@@ -139,10 +152,12 @@ func (inv *inventory) decode(s *subject) {
 		into = s.scaledJob
 	case v1alpha1.KindTriggerAuthentication:
 		auth := &v1alpha1.TriggerAuthentication{}
-		inv.auths[s.ref()], into = &auth.Spec, auth
+		s.authentication, into = &auth.Spec, auth
+		inv.auths[s.ref()] = s.authentication
 	case v1alpha1.KindClusterTriggerAuthentication:
 		auth := &v1alpha1.ClusterTriggerAuthentication{}
-		inv.auths[s.ref()], into = &auth.Spec, auth
+		s.authentication, into = &auth.Spec, auth
+		inv.auths[s.ref()] = s.authentication
 	}
 	object := runtime.DeepCopyJSON(s.object)
 	quoteMetadata(object)
@@ -151,7 +166,23 @@ func (inv *inventory) decode(s *subject) {
 		if len(s.problems) == 0 {
 			s.add("", "cannot be decoded: %v", err)
 		}
+		return
 	}
+	// What the input leaves to kubectl, and the rules look at.
+	if s.scaledObject != nil {
+		s.scaledObject.Namespace, s.scaledObject.Name = s.namespace, s.name
+	}
+	if s.scaledJob != nil {
+		s.scaledJob.Namespace, s.scaledJob.Name = s.namespace, s.name
+	}
+}
+
+// read decodes an object of another API as far as it can: the API server judges it.
+func read[T metav1.Object](s *subject, into T) T {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(s.object, into); err == nil {
+		into.SetNamespace(s.namespace)
+	}
+	return into
 }
 
 // quoteMetadata turns the values of trigger metadata that are no strings into
@@ -249,21 +280,6 @@ func text(object map[string]any, path ...string) string {
 	return s
 }
 
-// Secret implements kube.Objects.
-func (inv *inventory) Secret(_ context.Context, namespace, name string) (map[string][]byte, error) {
-	return find(inv.secrets, kube.Ref{Kind: kube.KindSecret, Namespace: namespace, Name: name})
-}
-
-// ConfigMap implements kube.Objects.
-func (inv *inventory) ConfigMap(_ context.Context, namespace, name string) (map[string]string, error) {
-	return find(inv.configMaps, kube.Ref{Kind: kube.KindConfigMap, Namespace: namespace, Name: name})
-}
-
-// ServiceAccount implements kube.Objects.
-func (inv *inventory) ServiceAccount(_ context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
-	return find(inv.accounts, kube.Ref{Kind: kube.KindServiceAccount, Namespace: namespace, Name: name})
-}
-
 // account returns a ServiceAccount with its names and annotations.
 func (s *subject) account() *corev1.ServiceAccount {
 	a := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}
@@ -272,22 +288,4 @@ func (s *subject) account() *corev1.ServiceAccount {
 		a.Annotations = found
 	}
 	return a
-}
-
-// TriggerAuthentication implements kube.Objects.
-func (inv *inventory) TriggerAuthentication(_ context.Context, namespace, name string) (*v1alpha1.TriggerAuthenticationSpec, error) {
-	return find(inv.auths, kube.Ref{Kind: v1alpha1.KindTriggerAuthentication, Namespace: namespace, Name: name})
-}
-
-// ClusterTriggerAuthentication implements kube.Objects.
-func (inv *inventory) ClusterTriggerAuthentication(_ context.Context, name string) (*v1alpha1.TriggerAuthenticationSpec, error) {
-	return find(inv.auths, kube.Ref{Kind: v1alpha1.KindClusterTriggerAuthentication, Name: name})
-}
-
-func find[V any](in map[kube.Ref]V, ref kube.Ref) (V, error) {
-	v, ok := in[ref]
-	if !ok {
-		return v, apierrors.NewNotFound(schema.GroupResource{Resource: ref.Kind}, ref.Name)
-	}
-	return v, nil
 }

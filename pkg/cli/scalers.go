@@ -152,7 +152,7 @@ func describe(def *scalers.Definition) (string, error) {
 		fmt.Fprintf(&b, "\n  %s\n%s\n", i.Name, wrap(explanation(i), "    "))
 	}
 	for _, e := range def.Examples {
-		sample, err := sample(def.Type, e)
+		sample, err := sample(def, e)
 		if err != nil {
 			return "", err
 		}
@@ -235,8 +235,9 @@ func indented(text, indent string) string {
 }
 
 // sample makes a manifest of an example.
-func sample(typ string, e scalers.Example) (string, error) {
+func sample(def *scalers.Definition, e scalers.Example) (string, error) {
 	type object map[string]any
+	typ := def.Type
 	trigger := object{"type": typ, "metadata": e.Metadata}
 	name := typ + "-credentials"
 	auth := object{}
@@ -249,10 +250,11 @@ func sample(typ string, e scalers.Example) (string, error) {
 	if e.MetricType != "" {
 		trigger["metricType"] = e.MetricType
 	}
-	docs := []object{{
-		"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": object{"name": "worker"},
-		"spec": object{"scaleTargetRef": object{"name": "worker"}, "triggers": []object{trigger}},
-	}}
+	spec := object{"scaleTargetRef": object{"name": "worker"}, "triggers": []object{trigger}}
+	if def.ReadByHPA {
+		spec["minReplicaCount"] = 1 // nothing would wake the workload
+	}
+	docs := []object{{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": object{"name": "worker"}, "spec": spec}}
 	if len(e.Auth) > 0 {
 		var refs []object
 		for _, k := range slices.Sorted(maps.Keys(e.Auth)) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,9 +20,11 @@ type subject struct {
 	object       map[string]any         // as written
 	scaledObject *v1alpha1.ScaledObject // set for this kind
 	scaledJob    *v1alpha1.ScaledJob    // set for this kind
-	undecoded    bool                   // the typed object is not complete
-	missing      bool                   // triggers refer to what is not in the input
-	refusals     []string               // the fields that the schema has refused
+	// authentication is set for the two kinds of it
+	authentication *v1alpha1.TriggerAuthenticationSpec
+	undecoded      bool     // the typed object is not complete
+	missing        bool     // triggers refer to what is not in the input
+	refusals       []string // the fields that the schema has refused
 
 	problems, warnings []triggers.Problem
 	triggers           []outcome // one per trigger, in order
@@ -129,43 +130,19 @@ func triggerOf(field string) int {
 	return i
 }
 
-// duplicates reports objects that cannot stand side by side: two of one name,
-// and ScaledObjects of one namespace with the same workload or HPA name.
+// duplicates reports objects that are in the input twice.
 func duplicates(subjects []*subject) {
-	sameName, sameTarget, sameHPA := groups{}, groups{}, groups{}
+	same := map[string][]*subject{}
 	for _, s := range subjects {
-		if s.object == nil || s.name == "" {
-			continue
-		}
-		sameName.add(s.String(), s)
-		o := s.scaledObject
-		if o == nil || s.undecoded {
-			continue
-		}
-		sameHPA.add(s.namespace+"/"+o.HPAName(), s)
-		if kind, err := o.Spec.ScaleTargetRef.GroupVersionKind(); err == nil && o.Spec.ScaleTargetRef.Name != "" {
-			sameTarget.add(workload{kind.GroupKind(), s.namespace, o.Spec.ScaleTargetRef.Name}.String()+kind.Group, s)
+		if s.object != nil && s.name != "" {
+			same[s.String()] = append(same[s.String()], s)
 		}
 	}
-	sameName.report("metadata.name", "the same object is also in %s; keep one of the two", func(_, _ *subject) bool { return true })
-	distinct := func(a, b *subject) bool { return a.String() != b.String() }
-	sameTarget.report("spec.scaleTargetRef", "is also the target of %s; a workload can have one ScaledObject", distinct)
-	sameHPA.report("spec.advanced.horizontalPodAutoscalerConfig.name", "is also the HPA name of %s; give one of them another", distinct)
-}
-
-// groups are subjects that share something.
-type groups map[string][]*subject
-
-func (g groups) add(key string, s *subject) { g[key] = append(g[key], s) }
-
-// report tells each member of a group of the first other one that clashes.
-func (g groups) report(field, format string, clash func(a, b *subject) bool) {
-	for _, key := range slices.Sorted(maps.Keys(g)) {
-		for _, s := range g[key] {
-			i := slices.IndexFunc(g[key], func(other *subject) bool { return other != s && clash(s, other) })
-			if i >= 0 {
-				other := g[key][i]
-				s.add(field, format, fmt.Sprintf("%v (%s)", other, other.file))
+	for _, list := range same {
+		for i, s := range list {
+			if len(list) > 1 {
+				other := list[(i+1)%len(list)]
+				s.add("metadata.name", "the same object is also in %v (%s); keep one of the two", other, other.file)
 			}
 		}
 	}

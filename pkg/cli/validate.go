@@ -62,9 +62,10 @@ func validateCommand(c Config) *cobra.Command {
 		Use:   "validate -f FILE|DIR|- ...",
 		Short: "Say what is wrong with manifests, without a cluster",
 		Long: `Validate checks every ScaledObject and ScaledJob of its input, and the
-TriggerAuthentications with them, as the API server and the controller would:
-fields and values, the parameters of each trigger, and whether what is referred
-to exists. It needs no cluster and connects to nothing.
+TriggerAuthentications with them, as the API server, the admission webhook and
+the controllers would: fields and values, the parameters of each trigger, what
+stands in each other's way, and whether what is referred to exists. It needs no
+cluster and connects to nothing.
 
 ` + inputs + `
 

@@ -66,6 +66,7 @@ func (v vector) manifests() []object {
 		}}}}),
 		v.object("keda.sh/v1alpha1", "ScaledObject", "worker", object{"spec": object{
 			"scaleTargetRef": object{"name": "worker"}, "triggers": append(triggers, trigger),
+			"minReplicaCount": 1, // what cpu and memory alone need
 		}}))
 }
 

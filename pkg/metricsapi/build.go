@@ -1,6 +1,7 @@
 package metricsapi
 
 import (
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"net"
@@ -38,7 +39,7 @@ func (s *Server) build(ln net.Listener) (*genericapiserver.GenericAPIServer, err
 	cfg.OpenAPIConfig, cfg.OpenAPIV3Config = openAPI()
 	// Post-start hooks could call back through this; none here does, so it has no credentials.
 	cfg.LoopbackClientConfig = &rest.Config{}
-	cfg.SecureServing = &genericapiserver.SecureServingInfo{Listener: ln, Cert: servingCert{s.cfg.Certificate}}
+	cfg.SecureServing = &genericapiserver.SecureServingInfo{Listener: ln, Cert: servingCert{s.cfg.Certificate}, MinTLSVersion: max(s.cfg.MinTLS, tls.VersionTLS12), CipherSuites: s.cfg.CipherSuites}
 	front, err := newFrontProxy(s.cfg.Kube)
 	if err != nil {
 		return nil, err

@@ -76,7 +76,9 @@ type Config struct {
 	// Required without Listener.
 	Address string
 	// Listener, when set, is used instead of Address; Run closes it.
-	Listener net.Listener
+	Listener     net.Listener
+	MinTLS       uint16   // version of TLS; zero means 1.2
+	CipherSuites []uint16 // up to TLS 1.2; nil means Go's choice
 	// Ready, when set, decides about /readyz along with the server's own
 	// checks: an error is "not ready".
 	Ready func() error

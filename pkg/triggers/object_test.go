@@ -23,6 +23,10 @@ func scaledObject(change func(*v1alpha1.ScaledObject)) *v1alpha1.ScaledObject {
 	return o
 }
 
+func annotation(key string) string {
+	return "metadata.annotations[" + key + `]: is neither "true" nor "false" and counts as true, as any other value does, also an empty one; write "true", or remove the annotation`
+}
+
 func TestCheckScaledObject(t *testing.T) {
 	t.Parallel()
 	const cooling = "spec.cooldownPeriod: has no effect, since minReplicaCount is above zero and no idleReplicaCount is set"
@@ -74,20 +78,34 @@ func TestCheckScaledObject(t *testing.T) {
 			"paused nowhere", func(o *v1alpha1.ScaledObject) { o.Annotations[v1alpha1.AnnotationPausedReplicas] = "hunter2" },
 			"metadata.annotations: annotation autoscaling.keda.sh/paused-replicas is no replica count; set a whole number from 0 to 2147483647, or remove the annotation", "",
 		},
-		{
-			"a formula", func(o *v1alpha1.ScaledObject) {
-				o.Spec.Advanced = &v1alpha1.AdvancedConfig{ScalingModifiers: v1alpha1.ScalingModifiers{Target: "1"}}
-			},
-			"spec.advanced.scalingModifiers: is not supported by this version; remove it, and each trigger scales on its own", "",
-		},
-		{
-			"a fallback", func(o *v1alpha1.ScaledObject) { o.Spec.Fallback = &v1alpha1.Fallback{FailureThreshold: 3, Replicas: 2} },
-			"", "spec.fallback: is not acted on by this version: while a trigger cannot be measured, the workload keeps its replicas",
-		},
+		{"a fallback", func(o *v1alpha1.ScaledObject) { o.Spec.Fallback = &v1alpha1.Fallback{FailureThreshold: 3, Replicas: 2} }, "", ""},
 		{
 			"a negative fallback", func(o *v1alpha1.ScaledObject) { o.Spec.Fallback = &v1alpha1.Fallback{Replicas: -1} },
-			"spec.fallback: failureThreshold and replicas must not be negative",
-			"spec.fallback: is not acted on by this version: while a trigger cannot be measured, the workload keeps its replicas",
+			"spec.fallback: failureThreshold and replicas must not be negative", "",
+		},
+		{
+			"a fallback where nothing is measured", func(o *v1alpha1.ScaledObject) {
+				o.Spec.Triggers, o.Spec.Fallback = []v1alpha1.Trigger{{Type: "cpu"}, {Type: "memory"}}, &v1alpha1.Fallback{}
+			},
+			"spec.fallback: needs a trigger that is measured: the HPA reads cpu and memory itself; remove it or add another trigger", "",
+		},
+		{"a fallback beside cpu", func(o *v1alpha1.ScaledObject) {
+			o.Spec.Triggers, o.Spec.Fallback = append(o.Spec.Triggers, v1alpha1.Trigger{Type: "cpu"}), &v1alpha1.Fallback{}
+		}, "", ""},
+		{
+			"a name that is too long", func(o *v1alpha1.ScaledObject) { o.Name = strings.Repeat("a", 64) },
+			"metadata.name: has more than 63 characters, and is a label's value on the HorizontalPodAutoscaler; shorten it", "",
+		},
+		{
+			"a default HPA name that is too long", func(o *v1alpha1.ScaledObject) { o.Name = strings.Repeat("a", 55) },
+			"spec.advanced.horizontalPodAutoscalerConfig.name: is, or would be by default, a name of more than 63 characters; set a shorter one", "",
+		},
+		{
+			"annotations that are true without saying so", func(o *v1alpha1.ScaledObject) {
+				o.Annotations[v1alpha1.AnnotationPaused], o.Annotations[v1alpha1.AnnotationPausedScaleIn] = "", "off"
+				o.Annotations[v1alpha1.AnnotationPausedScaleOut], o.Annotations[v1alpha1.AnnotationForceActivation] = "F", "no"
+			}, "",
+			annotation("autoscaling.keda.sh/paused") + "\n" + annotation("autoscaling.keda.sh/paused-scale-in") + "\n" + annotation("autoscaling.keda.sh/force-activation"),
 		},
 		{"cached metrics", func(o *v1alpha1.ScaledObject) { o.Spec.Triggers[0].UseCachedMetrics = true }, "", ""},
 		{

@@ -51,6 +51,7 @@ type Problem struct {
 	Trigger int    // index of the trigger it is about, or -1
 	Field   string // path from the object's root, such as "spec.triggers[0].metadata.listName"
 	Message string // never holds a value
+	Reason  Reason // the rule that is broken; empty in warnings and where no rule is
 }
 
 // String returns field and message: `spec.triggers[0].metadata.listName: is required`.
@@ -65,13 +66,16 @@ func (p Problem) String() string {
 type Input struct {
 	Spec   v1alpha1.Trigger
 	Values param.Values
-	// Err says what could not be resolved. The rest is checked all the same.
+	// Unknown says which of Values have not been looked up.
+	Unknown Unknown
+	// Err says what could not be resolved, which makes environment and
+	// authentication unknown. The rest is checked all the same.
 	Err error
 }
 
 // Result is what a list of triggers comes to.
 type Result struct {
-	// Triggers are those without a problem, in order.
+	// Triggers are those without a problem whose values suffice to measure, in order.
 	Triggers []Trigger
 	// Problems make the object unusable; Warnings do not. Both are in the order
 	// of the triggers.
@@ -82,7 +86,7 @@ type Result struct {
 func Parse(registry *scalers.Registry, inputs []Input) Result {
 	var out Result
 	if len(inputs) == 0 {
-		out.Problems = append(out.Problems, Problem{-1, "spec.triggers", "must have at least one trigger"})
+		out.Problems = append(out.Problems, broken(ReasonTriggers, "spec.triggers", "must have at least one trigger"))
 	}
 	names := map[string]int{}
 	for i, in := range inputs {
@@ -103,22 +107,22 @@ func (r *Result) trigger(registry *scalers.Registry, i int, in Input, names map[
 		return
 	}
 	r.metricType(i, field, in, def)
-	parsed, warnings, err := def.Parse(in.Values)
-	for _, e := range param.Errors(err) {
-		// A parameter that is missing because its source is: the source is the
-		// problem, and it has been reported.
-		if in.Err == nil || !strings.HasPrefix(e.Reason, "is required") {
-			r.problem(i, metadataField(field, e.Param), e.Reason)
-		}
+	unknown := in.Unknown
+	if in.Err != nil {
+		unknown = Unknown{Env: true, Auth: true}
 	}
-	for _, w := range warnings {
-		r.Warnings = append(r.Warnings, Problem{i, metadataField(field, w.Param), w.Reason})
+	parsed, complete, wrong, doubts := unknown.parse(def, in.Values)
+	for _, e := range wrong {
+		r.problem(i, metadataField(field, e.Param), e.Reason)
 	}
-	if len(r.Problems) > before {
+	for _, w := range doubts {
+		r.Warnings = append(r.Warnings, Problem{Trigger: i, Field: metadataField(field, w.Param), Message: w.Reason})
+	}
+	if len(r.Problems) > before || !complete {
 		return
 	}
-	if !def.ReadByHPA && !def.NamesMetrics && parsed.Target <= 0 {
-		r.Warnings = append(r.Warnings, Problem{i, field, "the target is zero or less, so that any work asks for maxReplicaCount; set a positive target"})
+	if !def.ReadByHPA && !def.NamesMetrics && !in.Values.FormulaOnly && parsed.Target <= 0 {
+		r.Warnings = append(r.Warnings, Problem{Trigger: i, Field: field, Message: "the target is zero or less, so that any work asks for maxReplicaCount; set a positive target"})
 	}
 	t := Trigger{
 		Trigger: parsed, Index: i, Name: in.Spec.Name, Type: in.Spec.Type,
@@ -197,7 +201,7 @@ func (r *Result) name(i int, field, name string, names map[string]int) {
 }
 
 func (r *Result) problem(i int, field, message string) {
-	r.Problems = append(r.Problems, Problem{i, field, message})
+	r.Problems = append(r.Problems, Problem{Trigger: i, Field: field, Message: message, Reason: ReasonTriggers})
 }
 
 // metadataField is the path of a trigger parameter.

@@ -141,18 +141,29 @@ func TestParse(t *testing.T) {
 			[]triggers.Input{input(metadata{"length": "x"}, auth, failed("no Secret\nno ConfigMap"))},
 			"problem 0: spec.triggers[0].authenticationRef: no Secret\n" +
 				"problem 0: spec.triggers[0].authenticationRef: no ConfigMap\n" +
-				"problem 0: spec.triggers[0].metadata.length: must be a number such as \"5\" or \"0.25\"\n",
+				"problem 0: spec.triggers[0].metadata.length: must be a number such as \"5\" or \"0.25\"\n" +
+				"problem 0: spec.triggers[0].metadata.queue: is required; set it in the trigger's metadata\n",
 		},
 		{
 			"an environment that is missing",
 			[]triggers.Input{input(metadata{"queue": "q", "hostFromEnv": "HOST"}, failed("no container"))},
-			"problem 0: spec.triggers[0]: no container\n" +
-				"warning 0: spec.triggers[0].metadata.hostFromEnv: names a variable that the workload's container does not set\n",
+			"problem 0: spec.triggers[0]: no container\n",
 		},
 		{
 			"a trigger with a problem is left out though its parameters are fine",
 			[]triggers.Input{input(fine, failed("no Secret"))},
 			"problem 0: spec.triggers[0]: no Secret\n",
+		},
+		{
+			"an environment that is empty",
+			[]triggers.Input{input(metadata{"queue": "q", "hostFromEnv": "HOST"})},
+			"problem 0: spec.triggers[0].metadata.host: is required; set it in the trigger's metadata, or through hostFromEnv, naming a variable that the workload's container sets, or as an authentication parameter\n" +
+				"warning 0: spec.triggers[0].metadata.hostFromEnv: names a variable that the workload's container does not set\n",
+		},
+		{
+			"a trigger that only feeds a formula needs no target",
+			[]triggers.Input{input(metadata{"host": "h", "queue": "q", "length": "0"}, func(in *triggers.Input) { in.Values.FormulaOnly = true })},
+			"trigger 0: queue \"\" s0-queue-q AverageValue 0 false\n",
 		},
 		{
 			"a rule across parameters",

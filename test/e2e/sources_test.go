@@ -121,7 +121,7 @@ func TestAnExternalScalerWakesAndNamesItsMetrics(t *testing.T) {
 	ns := cluster.NewNamespace(t)
 	r := &remote{target: 5, filled: make(chan struct{})}
 	v := values{"Name": "remote", "Replicas": 0, "Address": startRemote(t, r)}
-	apply(t, ns, idle, v)
+	apply(t, ns, strings.Replace(idle, "infinity]", "infinity], resources: {requests: {cpu: 1m}}", 1), v)
 	apply(t, ns, remoteObject, v)
 	condition(t, 10*time.Second, ns, "remote", v1alpha1.ConditionReady, "True/ScaledObjectReady", "")
 	condition(t, 10*time.Second, ns, "remote", v1alpha1.ConditionActive, "False/ScalerNotActive", "")

@@ -108,6 +108,7 @@ func hpa(t *testing.T, namespace, name string) *autoscalingv2.HorizontalPodAutos
 
 func TestBadInputSaysWhatIsWrongAndHurtsNobodyElse(t *testing.T) {
 	ns, s := cluster.NewNamespace(t), startRedis(t, redis.Options{})
+	exempt(t, ns)
 	good := values{"Name": "good", "Replicas": 0, "Address": s.Addr(), "Polling": 1, "Cooldown": 60}
 	apply(t, ns, idle, good)
 	apply(t, ns, redisObject, good)
@@ -173,6 +174,7 @@ func TestExternalMetricsThroughTheAPIServer(t *testing.T) {
 
 func TestForeignHPAAndSecondObjectAreRefused(t *testing.T) {
 	ns, s := cluster.NewNamespace(t), startRedis(t, redis.Options{})
+	exempt(t, ns)
 	v := values{"Name": "mine", "Replicas": 1, "Address": s.Addr(), "Polling": 1, "Cooldown": 60}
 	apply(t, ns, idle, v)
 	apply(t, ns, `

@@ -19,9 +19,6 @@ import (
 // Kubernetes has room for one.
 const ExternalMetricsAPIService = "v1beta1.external.metrics.k8s.io"
 
-// fieldManager owns the fields weir writes.
-const fieldManager = "weir"
-
 // APIServices is the access to APIServices; ApiregistrationV1().APIServices()
 // of an aggregator clientset is one.
 type APIServices interface {
@@ -49,11 +46,10 @@ type APIServiceConfig struct {
 
 // APIService keeps spec.caBundle of an APIService equal to a source's bundle.
 // It writes nothing else and only what differs, by server-side apply. Every
-// replica may run one: before it writes, it loads the source again, so that a
-// replica which has not seen a renewal does not undo it.
+// replica may run one.
 type APIService struct {
-	cfg  APIServiceConfig
-	wake chan struct{} // has room for one; sent to when the bundle may have changed
+	keeper
+	cfg APIServiceConfig
 }
 
 // ForeignServiceError says that the APIService leads to another Service than
@@ -88,24 +84,14 @@ func NewAPIService(cfg APIServiceConfig) (*APIService, error) {
 	if cfg.Port == 0 {
 		cfg.Port = 443
 	}
-	if cfg.Interval == 0 {
-		cfg.Interval = 2 * time.Minute
-	}
-	a := &APIService{cfg: cfg, wake: make(chan struct{}, 1)}
-	cfg.Certs.OnChange(func() {
-		select {
-		case a.wake <- struct{}{}:
-		default: // a look is due already
-		}
-	})
-	return a, nil
+	return &APIService{keeper: newKeeper(cfg.Certs, cfg.Interval, cfg.Log), cfg: cfg}, nil
 }
 
 // Run keeps the APIService right until ctx ends: at once, after each change
 // of the bundle, and from time to time. Errors are logged and tried again. It
 // returns nil.
 func (a *APIService) Run(ctx context.Context) error {
-	repeat(ctx, a.cfg.Log, a.cfg.Interval, a.wake, a.Ensure)
+	a.run(ctx, a.Ensure)
 	return nil
 }
 
@@ -127,21 +113,8 @@ func (a *APIService) Ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !takeOver && a.upToDate(found) {
-		return nil
-	}
-	// It differs: perhaps because another replica knows a newer bundle.
-	if err := a.cfg.Certs.Load(ctx); err != nil {
-		return err
-	}
-	if !takeOver && a.upToDate(found) {
-		return nil
-	}
-	return a.apply(ctx, found, takeOver)
-}
-
-func (a *APIService) upToDate(found *apiregistrationv1.APIService) bool {
-	return bytes.Equal(found.Spec.CABundle, a.cfg.Certs.CABundle())
+	right := func() bool { return !takeOver && bytes.Equal(found.Spec.CABundle, a.cfg.Certs.CABundle()) }
+	return a.settle(ctx, right, func(ctx context.Context) error { return a.apply(ctx, found, takeOver) })
 }
 
 // permitted returns an error when the APIService must not be written, and

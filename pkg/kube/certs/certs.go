@@ -11,8 +11,8 @@
 //   - [Files] reads a directory (a mounted Secret of cert-manager, or the
 //     user's own files) and follows its changes.
 //
-// [APIService] writes the source's bundle into the APIService through which
-// the API server reaches weir.
+// [APIService] and [WebhookConfiguration] write the source's bundle into the
+// objects through which the API server reaches weir.
 //
 // The package knows nothing of who serves with the certificates: consumers
 // take PEM from CertKeyPEM and are told of changes by OnChange, or hand
@@ -48,20 +48,28 @@ var ErrNotLoaded = errors.New("no serving certificate has been loaded yet")
 // Source is a serving certificate that changes while the program runs.
 // [SelfSigned] and [Files] implement it; all methods are safe for concurrent use.
 type Source interface {
+	Serving
 	// Load brings the source up to date once. After an error the source keeps
 	// what it had.
 	Load(ctx context.Context) error
 	// Run loads again and again until ctx ends; it returns nil then.
 	Run(ctx context.Context) error
-	// CertKeyPEM returns the certificate chain and its key, nil before the
-	// first Load that succeeded. The caller must not change them.
-	CertKeyPEM() (cert, key []byte)
 	// CABundle returns the certificates by which clients verify the serving
 	// certificate, nil when there are none. The caller must not change it.
 	CABundle() []byte
 	// OnChange has f called, in the goroutine of Load, after the certificate
 	// or the bundle has changed. f must not block.
 	OnChange(f func())
+}
+
+// Serving is the certificate of a [Source] at this moment.
+type Serving interface {
+	// CertKeyPEM returns the certificate chain and its key, nil before the
+	// first Load that succeeded. The caller must not change them.
+	CertKeyPEM() (cert, key []byte)
+	// GetCertificate returns the same; it fits tls.Config.GetCertificate. The
+	// error is ErrNotLoaded before the first Load that succeeded.
+	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
 // current is what a source serves now.
