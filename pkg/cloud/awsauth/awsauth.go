@@ -61,8 +61,9 @@ type Options struct {
 	// Optional accepts that region or identity are missing. The caller asks for
 	// them with Missing, in a check of its own after Bind.
 	Optional bool
-	// Endpoint also declares awsEndpoint, which Config then applies.
-	Endpoint bool
+	// Endpoint also declares awsEndpoint, which Config then applies. It is the name
+	// of the service in its addresses, such as "sqs"; empty declares nothing.
+	Endpoint string
 }
 
 // Bind declares the parameters that all AWS triggers share, and decides between
@@ -74,8 +75,15 @@ func (s *Settings) Bind(p *param.Set, o Options) {
 		region = append(region, param.Required)
 	}
 	p.String(&s.region, "awsRegion", "Region of the service, such as `eu-west-1`.", region...)
-	if o.Endpoint {
-		p.URL(&s.endpoint, "awsEndpoint", "Address of the service's API, for a private endpoint or an emulator. Empty means the region's public endpoint.")
+	p.Check(func() error {
+		if s.region != "" && !isRegion(s.region) {
+			return param.Wrong("awsRegion", wrongRegion)
+		}
+		return nil
+	}, "awsRegion")
+	if o.Endpoint != "" {
+		p.URL(&s.endpoint, "awsEndpoint", "Address of the service's API, for a private endpoint or an emulator. Empty means the region's public endpoint. "+
+			"Without static keys it must be an address of the service itself, unless the pod identity is that of a ClusterTriggerAuthentication.")
 		p.Check(func() error {
 			e := s.endpoint
 			if !e.IsZero() && e.Scheme != "http" && e.Scheme != "https" || !e.User.IsZero() || !e.Query.IsZero() {
@@ -97,6 +105,7 @@ func (s *Settings) Bind(p *param.Set, o Options) {
 		}
 		return s.missingIdentity()
 	}, "identityOwner", "awsRoleArn")
+	p.Check(func() error { return s.mayReach(o.Endpoint, p.Values().Identity.Shared) }, "awsEndpoint", "identityOwner", "awsRoleArn")
 }
 
 // input is what was read besides Settings.
@@ -193,6 +202,9 @@ func (s Settings) missingIdentity() error {
 // empty region means the process's own. The error is of kind Invalid.
 func New(region string, keys Keys, id param.Identity, scope string) (Settings, error) {
 	s := Settings{region: region}
+	if region != "" && !isRegion(region) {
+		return Settings{}, &scalers.Error{Kind: scalers.Invalid, Op: "reading the AWS region", Hint: "it " + wrongRegion}
+	}
 	switch {
 	case !keys.ID.IsZero() && !keys.Secret.IsZero():
 		s.way, s.keys = byKeys, keys

@@ -130,6 +130,10 @@ func TestMistakesAndOdditiesAreTold(t *testing.T) {
 			param.Values{Metadata: kv{"awsRegion": "r", "awsEndpoint": "localhost:4566"}, Auth: keys},
 			`parameter "awsEndpoint" must be an absolute URL such as "scheme://host:port/path", with reserved characters of the user name and password percent-encoded`,
 		},
+		"a region that leads elsewhere": {
+			param.Values{Metadata: kv{"awsRegion": "c4n4ry@h/"}, Auth: keys},
+			`parameter "awsRegion" must be the name of a region, of letters, digits and hyphens`,
+		},
 		"another owner": {
 			param.Values{Metadata: kv{"awsRegion": "r", "identityOwner": "me"}},
 			`warning: parameter "identityOwner" is neither "pod" nor "operator"; it is taken for "operator", which connects as Weir itself`,
@@ -144,7 +148,7 @@ func TestMistakesAndOdditiesAreTold(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, warnings, err := probe(awsauth.Options{Endpoint: true}).Parse(c.v)
+			_, warnings, err := probe(awsauth.Options{Endpoint: "sqs"}).Parse(c.v)
 			var lines []string
 			if err != nil {
 				lines = append(lines, err.Error())

@@ -113,7 +113,7 @@ func TestARoleIsAssumedWithTheProcesssKeysAndRefreshed(t *testing.T) {
 		t.Errorf("signed by %s", got)
 	}
 	for _, r := range s.Requests(awsfake.AssumeRole) {
-		if r.KeyID != "OWN" || r.Session != "weir" || r.Region != "eu-west-1" {
+		if r.KeyID != "OWN" || r.Session != "weir.team" || r.Region != "eu-west-1" {
 			t.Errorf("assumed by %+v", r)
 		}
 	}

@@ -2,6 +2,8 @@ package awsauth
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -12,28 +14,41 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-const (
-	// sessionName is what a role's sessions are called in CloudTrail.
-	sessionName = "weir"
-	// refreshAhead is how long before credentials of a role end new ones are
-	// fetched. STS issues them for 15 minutes at least.
-	refreshAhead = 5 * time.Minute
-)
+// refreshAhead is how long before credentials of a role end new ones are
+// fetched. STS issues them for 15 minutes at least.
+const refreshAhead = 5 * time.Minute
+
+// sessionName is what a role's sessions are called in CloudTrail, and what its
+// trust policy may ask for with the condition sts:RoleSessionName: any trigger may
+// name any role, so whoever owns one can say for which namespace it is. Sessions
+// for all namespaces are called "weir".
+func sessionName(scope string) string {
+	const prefix, most = "weir.", 64 // as STS allows
+	switch {
+	case scope == "":
+		return "weir"
+	case len(prefix+scope) > most: // two long names must not be taken for one
+		sum := sha256.Sum256([]byte(scope))
+		end := "." + hex.EncodeToString(sum[:8])
+		return prefix + scope[:most-len(prefix+end)] + end
+	}
+	return prefix + scope
+}
 
 // assume returns credentials of the role, got with those of the process: by its
 // web identity token where it has one, so that the role may trust the token's
 // issuer, else by asking for the role as the process's own identity.
 func (s Settings) assume(cfg aws.Config) aws.CredentialsProvider {
-	client := sts.NewFromConfig(cfg)
+	client, session := sts.NewFromConfig(cfg), sessionName(s.scope)
 	var ways firstOf
 	for _, source := range cfg.ConfigSources {
 		if env, ok := source.(config.EnvConfig); ok && env.WebIdentityTokenFilePath != "" {
 			ways = append(ways, stscreds.NewWebIdentityRoleProvider(client, s.role, stscreds.IdentityTokenFile(env.WebIdentityTokenFilePath),
-				func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = sessionName }))
+				func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = session }))
 		}
 	}
 	ways = append(ways, stscreds.NewAssumeRoleProvider(client, s.role, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName = sessionName
+		o.RoleSessionName = session
 		if !s.externalID.IsZero() {
 			o.ExternalID = aws.String(s.externalID.Reveal())
 		}

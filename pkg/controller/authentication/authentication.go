@@ -1,42 +1,67 @@
-// Package authentication lets TriggerAuthentications and
-// ClusterTriggerAuthentications go that are being deleted: KEDA has put its
-// finalizer on them, and nobody else would take it off.
+// Package authentication says of every TriggerAuthentication and
+// ClusterTriggerAuthentication who refers to it, in its status, and tells in
+// events when one comes, changes or goes. It lets those go that are being deleted:
+// KEDA has put its finalizer on them, and nobody else would take it off.
+//
+// A status is computed anew from the cache, never appended to. It shows names
+// only where whoever may read it belongs: see referrers.
 package authentication
 
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 	"github.com/weir-sh/weir/pkg/kube"
 )
 
-// Reconciler removes the finalizer from objects of one kind that are being
-// deleted.
+// Reconciler keeps the objects of one kind. It is safe for concurrent use.
 type Reconciler struct {
 	client client.Client
-	empty  func() client.Object
+	events events.EventRecorder
+	kind   kind
 }
 
-// New makes a Reconciler for the kind that empty makes an object of.
-func New(c client.Client, empty func() client.Object) *Reconciler { return &Reconciler{c, empty} }
+// kind is one of the two, with the reasons of its events.
+type kind struct {
+	name                    string
+	empty                   func() client.Object
+	added, updated, deleted string
+}
 
-// SetUp registers reconcilers for both kinds with a manager.
-func SetUp(m ctrl.Manager) error {
-	for name, empty := range map[string]func() client.Object{
-		"triggerauthentication":        func() client.Object { return new(v1alpha1.TriggerAuthentication) },
-		"clustertriggerauthentication": func() client.Object { return new(v1alpha1.ClusterTriggerAuthentication) },
-	} {
-		deleted := predicate.NewPredicateFuncs(func(o client.Object) bool { return !o.GetDeletionTimestamp().IsZero() })
-		err := ctrl.NewControllerManagedBy(m).Named(name).For(empty(), builder.WithPredicates(deleted)).Complete(New(m.GetClient(), empty))
+// kinds are both.
+func kinds() []kind {
+	return []kind{
+		{
+			v1alpha1.KindTriggerAuthentication, func() client.Object { return new(v1alpha1.TriggerAuthentication) },
+			// That the reason of a change names the other kind is how KEDA has it, and what alerts look for.
+			v1alpha1.EventTriggerAuthenticationAdded, v1alpha1.EventClusterTriggerAuthenticationUpdated, v1alpha1.EventTriggerAuthenticationDeleted,
+		},
+		{
+			v1alpha1.KindClusterTriggerAuthentication, func() client.Object { return new(v1alpha1.ClusterTriggerAuthentication) },
+			v1alpha1.EventClusterTriggerAuthenticationAdded, v1alpha1.EventClusterTriggerAuthenticationUpdated, v1alpha1.EventClusterTriggerAuthenticationDeleted,
+		},
+	}
+}
+
+// SetUp registers reconcilers of both kinds with a manager. The indexes that they
+// read belong to the controllers of ScaledObjects and ScaledJobs.
+func SetUp(m ctrl.Manager, recorder events.EventRecorder) error {
+	for _, k := range kinds() {
+		r := &Reconciler{m.GetClient(), recorder, k}
+		err := ctrl.NewControllerManagedBy(m).Named(strings.ToLower(k.name)).
+			Watches(k.empty(), r.ofItself()).
+			Watches(&v1alpha1.ScaledObject{}, r.ofReferrers()).
+			Watches(&v1alpha1.ScaledJob{}, r.ofReferrers()).
+			Complete(r)
 		if err != nil {
-			return fmt.Errorf("setting up the controller %s: %w", name, err)
+			return fmt.Errorf("setting up the controller of %ss: %w", k.name, err)
 		}
 	}
 	return nil
@@ -44,12 +69,15 @@ func SetUp(m ctrl.Manager) error {
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	o := r.empty()
+	o := r.kind.empty()
 	if err := r.client.Get(ctx, req.NamespacedName, o); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+		if err = client.IgnoreNotFound(err); err != nil {
+			err = fmt.Errorf("reading %s %q: %w", r.kind.name, req.NamespacedName, err)
+		}
+		return reconcile.Result{}, err
 	}
-	if o.GetDeletionTimestamp().IsZero() {
-		return reconcile.Result{}, nil
+	if !o.GetDeletionTimestamp().IsZero() {
+		return reconcile.Result{}, client.IgnoreNotFound(kube.RemoveFinalizer(ctx, r.client, o))
 	}
-	return reconcile.Result{}, client.IgnoreNotFound(kube.RemoveFinalizer(ctx, r.client, o))
+	return reconcile.Result{}, r.writeStatus(ctx, o)
 }

@@ -29,7 +29,7 @@ var Scaler = scalers.Define(scalers.Spec[awsauth.Settings, metric]{
 	Type:       "aws-cloudwatch",
 	Summary:    "Scales on a metric of Amazon CloudWatch, or on an expression over metrics.",
 	Unit:       "units of the metric",
-	Settings:   func(s *awsauth.Settings, p *param.Set) { s.Bind(p, awsauth.Options{Endpoint: true}) },
+	Settings:   func(s *awsauth.Settings, p *param.Set) { s.Bind(p, awsauth.Options{Endpoint: "monitoring"}) },
 	Query:      (*metric).bind,
 	Thresholds: thresholds,
 	MetricName: func(awsauth.Settings, metric) string { return "aws-cloudwatch" },

@@ -24,7 +24,7 @@ var Scaler = scalers.Define(scalers.Spec[awsauth.Settings, stream]{
 	Summary:    "Scales on the number of open shards of an Amazon Kinesis data stream.",
 	Unit:       "shards",
 	Target:     scalers.Target{Param: "shardCount", Activation: "activationShardCount", Default: 2, Whole: true},
-	Settings:   func(s *awsauth.Settings, p *param.Set) { s.Bind(p, awsauth.Options{Endpoint: true}) },
+	Settings:   func(s *awsauth.Settings, p *param.Set) { s.Bind(p, awsauth.Options{Endpoint: "kinesis"}) },
 	Query:      (*stream).bind,
 	MetricName: func(_ awsauth.Settings, q stream) string { return "aws-kinesis-" + q.name },
 	Open:       open,

@@ -28,7 +28,7 @@ var Scaler = scalers.Define(scalers.Spec[awsauth.Settings, queue]{
 	Summary:    "Scales on the number of messages in an Amazon SQS queue.",
 	Unit:       "messages",
 	Target:     scalers.Target{Param: "queueLength", Activation: "activationQueueLength", Default: 5, Whole: true},
-	Settings:   func(s *awsauth.Settings, p *param.Set) { s.Bind(p, awsauth.Options{Endpoint: true}) },
+	Settings:   func(s *awsauth.Settings, p *param.Set) { s.Bind(p, awsauth.Options{Endpoint: "sqs"}) },
 	Query:      (*queue).bind,
 	MetricName: func(_ awsauth.Settings, q queue) string { return "aws-sqs-" + q.name },
 	Open:       open,

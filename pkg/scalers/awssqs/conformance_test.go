@@ -139,6 +139,7 @@ func TestCredentialsThatAreMissingCostNoRequest(t *testing.T) {
 	all := make([]param.Values, 20)
 	for i := range all {
 		all[i] = with(values(s.URL, "queueURL", fmt.Sprint(i)), v.Auth)
+		all[i].Identity.Shared = true
 	}
 	_, err := connect(t, all[0]).Fetch(t.Context(), queries(t, all...))
 	const want = "getting AWS credentials: assuming the role: AWS answered AccessDenied; let the role's trust policy name Weir's identity, and check the external id"
@@ -160,6 +161,7 @@ func TestARoleIsAssumedOnce(t *testing.T) {
 	all := many(s, 50)
 	for i := range all {
 		all[i] = with(all[i], map[string]string{"awsRoleArn": "arn:aws:iam::000000000000:role/r"})
+		all[i].Identity.Shared = true
 	}
 	conn := connect(t, all[0])
 	for range 2 {

@@ -50,7 +50,7 @@ func TestTheQueueMayComeFromTheEnvironment(t *testing.T) {
 
 func TestWhoseIdentityCountsIsPartOfTheSource(t *testing.T) {
 	own := func(namespace string, shared bool) param.Values {
-		v := values("http://h")
+		v := values("https://sqs.eu-west-1.amazonaws.com")
 		v.Auth, v.Namespace, v.Identity = nil, namespace, param.Identity{Provider: "aws", Shared: shared}
 		return v
 	}
