@@ -1,6 +1,6 @@
 // Command weir scales Kubernetes workloads on the work that waits for them. It
 // is the server (weir serve) and the tool for people and pipelines (weir
-// validate, check, scalers).
+// explain, status, validate, check, scalers).
 package main
 
 import (
@@ -9,13 +9,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
+	"github.com/spf13/cobra"
 	"google.golang.org/grpc/grpclog"
 
 	"github.com/weir-sh/weir/internal/outbound"
 	"github.com/weir-sh/weir/internal/serve"
 	"github.com/weir-sh/weir/pkg/cli"
+	"github.com/weir-sh/weir/pkg/explain"
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/all"
 )
@@ -25,12 +28,13 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args, os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// run builds the command tree, runs one command and returns the exit code.
+// run builds the command tree, runs one command and returns the exit code. Args
+// begin with the name of the program: kubectl finds it as kubectl-weir.
 func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) int {
 	registry, err := scalers.NewRegistry(all.Scalers()...)
 	if err != nil {
@@ -55,6 +59,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 		Version: version, Registry: registry, In: in, Out: out, Err: errOut,
 		Env: scalers.Env{HTTP: network.HTTP, Dial: network.Dial, ClientName: "weir-check"},
 	})
+	root.AddCommand(explain.Commands(explain.Config{Version: version})...)
 	root.AddCommand(serve.NewCommand(serve.Config{Version: version, Registry: registry, Getenv: getenv, Log: errOut}))
-	return cli.Execute(ctx, root, args)
+	if filepath.Base(args[0]) == "kubectl-weir" {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl weir"}
+	}
+	return cli.Execute(ctx, root, args[1:])
 }

@@ -14,6 +14,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/metrics/pkg/apis/external_metrics/v1beta1"
+
+	"github.com/weir-sh/weir/pkg/snapshot"
 )
 
 // sight is what a row of the table shows.
@@ -70,12 +72,12 @@ func (s *scene) look(ctx context.Context, sub *subject) error {
 		sub.seen.desired = hpa.Status.DesiredReplicas
 	}
 	sub.seen.metric = s.metric(ctx, sub)
-	var decisions []struct{ Action, Reason string }
-	if err := s.weir.Get(ctx, "/debug/weir/decisions/"+namespace+"/"+sub.name, &decisions); err != nil {
+	var o snapshot.Object
+	if err := s.weir.Get(ctx, "/debug/weir/objects/"+namespace+"/"+sub.name, &o); err != nil {
 		return err
 	}
-	if len(decisions) > 0 {
-		last := decisions[len(decisions)-1]
+	if len(o.Decisions) > 0 {
+		last := o.Decisions[len(o.Decisions)-1]
 		sub.seen.reason = last.Action + ", " + last.Reason
 	}
 	return nil

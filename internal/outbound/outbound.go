@@ -38,8 +38,13 @@ type Config struct {
 	Timeout time.Duration
 	// MinTLS is the lowest version of TLS; zero means TLS 1.2.
 	MinTLS uint16
+	// CipherSuites are allowed up to TLS 1.2; nil means Go's choice.
+	CipherSuites []uint16
 	// DisableKeepAlives makes a connection per HTTP request.
 	DisableKeepAlives bool
+	MaxIdle           int           // idle HTTP connections that are kept in all; zero means no bound
+	MaxIdlePerHost    int           // ... to one server; zero means 64
+	IdleTimeout       time.Duration // how long an idle one is kept; zero means 90 s
 }
 
 // Network is how upstreams are reached. Its parts are safe for concurrent use.
@@ -55,6 +60,7 @@ const (
 	dialTimeout = 30 * time.Second
 	// idlePerHost is how many idle HTTP connections to one server are kept.
 	idlePerHost = 64
+	idleTimeout = 90 * time.Second
 )
 
 // New builds a Network. The error names a CA file that cannot be used.
@@ -75,9 +81,10 @@ func New(c Config) (*Network, error) {
 	}
 	transport := base.Clone()
 	transport.DialContext, transport.Proxy = dialer.DialContext, proxy
-	transport.MaxIdleConnsPerHost = idlePerHost
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = c.MaxIdle, cmp.Or(c.MaxIdlePerHost, idlePerHost)
+	transport.IdleConnTimeout = cmp.Or(c.IdleTimeout, idleTimeout)
 	transport.DisableKeepAlives = c.DisableKeepAlives
-	transport.TLSClientConfig = &tls.Config{MinVersion: cmp.Or(c.MinTLS, tls.VersionTLS12), RootCAs: roots}
+	transport.TLSClientConfig = &tls.Config{MinVersion: cmp.Or(c.MinTLS, tls.VersionTLS12), CipherSuites: c.CipherSuites, RootCAs: roots}
 	return &Network{
 		HTTP:  &http.Client{Timeout: cmp.Or(c.Timeout, defaultTimeout), Transport: transport},
 		Dial:  dialer.DialContext,

@@ -2,17 +2,18 @@ package serve
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -22,11 +23,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
-	"github.com/weir-sh/weir/pkg/controller/scaledobject"
-	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/kube"
 	"github.com/weir-sh/weir/pkg/kube/certs"
 	"github.com/weir-sh/weir/pkg/metricsapi"
+	"github.com/weir-sh/weir/pkg/scalers"
 )
 
 // newScheme knows the kinds that weir reads and writes.
@@ -44,6 +44,7 @@ func cacheOptions(namespaces []string) cache.Options {
 			&appsv1.StatefulSet{}:                    {Transform: stripStatefulSet},
 			&autoscalingv2.HorizontalPodAutoscaler{}: {Transform: stripHPA},
 			&corev1.Pod{}:                            {Transform: stripPod},
+			&batchv1.Job{}:                           {Label: ofScaledJobs(), Transform: stripJob},
 		},
 	}
 	if len(namespaces) > 0 {
@@ -95,6 +96,25 @@ func stripPod(in any) (any, error) {
 	return in, nil
 }
 
+// ofScaledJobs selects the Jobs that ScaledJobs create.
+func ofScaledJobs() labels.Selector {
+	named, err := labels.NewRequirement(v1alpha1.LabelScaledJobName, selection.Exists, nil)
+	if err != nil {
+		panic(err) // the key is a constant
+	}
+	return labels.NewSelector().Add(*named)
+}
+
+// stripJob keeps whose Job it is, and whether and when it ended.
+func stripJob(in any) (any, error) {
+	if j, ok := in.(*batchv1.Job); ok {
+		kube.StripMeta(&j.ObjectMeta)
+		j.Spec = batchv1.JobSpec{}
+		j.Status = batchv1.JobStatus{Conditions: j.Status.Conditions, CompletionTime: j.Status.CompletionTime}
+	}
+	return in, nil
+}
+
 // stripHPA keeps the conditions of the status: its metrics change on every tick
 // of the HPA controller and nobody here looks at them.
 func stripHPA(in any) (any, error) {
@@ -105,9 +125,9 @@ func stripHPA(in any) (any, error) {
 	return in, nil
 }
 
-// serveMetrics adds the external metrics API and what keeps its certificate and
-// its registration.
-func serveMetrics(m ctrl.Manager, o *options, r *scaledobject.Reconciler, log *slog.Logger) error {
+// serveAPIs adds what the API server calls: the external metrics API and the
+// admission webhook, with what keeps their certificate and their registration.
+func serveAPIs(m ctrl.Manager, o *options, registry *scalers.Registry, c *controls, log *slog.Logger) error {
 	client, err := kubernetes.NewForConfig(m.GetConfig())
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
@@ -116,14 +136,25 @@ func serveMetrics(m ctrl.Manager, o *options, r *scaledobject.Reconciler, log *s
 	if err != nil {
 		return err
 	}
+	return errors.Join(
+		m.Add(everywhere{source.Run}),
+		serveMetrics(m, o, c, client, source, log),
+		o.serveAdmission(m, admission{
+			registry: registry, client: client, source: source, namespace: o.namespace, namespaces: o.watchNamespaces, observe: c.told.admission, minTLS: o.minTLS, ciphers: o.ciphers, log: log,
+		}),
+	)
+}
+
+// serveMetrics adds the external metrics API and what keeps its registration.
+func serveMetrics(m ctrl.Manager, o *options, c *controls, client kubernetes.Interface, source certs.Source, log *slog.Logger) error {
 	api, err := metricsapi.New(metricsapi.Config{
-		Readings: readings{r}, Certificate: source, Kube: client, Address: o.apiAddress, Log: log.With(slog.String("part", "metricsapi")),
+		Readings: c.told.readings(readings{c.objects}), Certificate: source, Kube: client, Address: o.apiAddress,
+		MinTLS: o.minTLS, CipherSuites: o.ciphers, Log: log.With(slog.String("part", "metricsapi")),
 	})
 	if err != nil {
 		return err
 	}
-	err = errors.Join(m.Add(everywhere{source.Run}), m.Add(everywhere{api.Run}))
-	if err != nil || !o.registerAPIServer {
+	if err := m.Add(everywhere{api.Run}); err != nil || !o.registerAPIServer {
 		return err
 	}
 	registrations, err := aggregator.NewForConfig(m.GetConfig())
@@ -144,12 +175,12 @@ func serveMetrics(m ctrl.Manager, o *options, r *scaledobject.Reconciler, log *s
 // certificates chooses who makes the serving certificate.
 func certificates(client kubernetes.Interface, o *options, log *slog.Logger) (certs.Source, error) {
 	log = log.With(slog.String("part", "certs"))
-	if o.certDir != "" {
+	if o.certDir != "" && !o.ownCertificates {
 		return certs.NewFiles(certs.FilesConfig{Dir: o.certDir, Log: log})
 	}
 	return certs.NewSelfSigned(certs.SelfSignedConfig{
 		Secrets: client.CoreV1().Secrets(o.namespace), Namespace: o.namespace,
-		Names: certs.ServiceNames(o.service, o.namespace, o.clusterDomain), Log: log,
+		Names: append(certs.ServiceNames(o.service, o.namespace, o.clusterDomain), o.names(o.namespace, o.clusterDomain)...), Log: log,
 	})
 }
 
@@ -182,28 +213,4 @@ func setRole(ctx context.Context, client kubernetes.Interface, o *options, role 
 		return fmt.Errorf("labelling pod %q: %w", o.podName, err)
 	}
 	return nil
-}
-
-// debugPath begins the routes for people and for `kubectl port-forward`.
-const debugPath = "/debug/weir/"
-
-// sourcesHandler shows what each source costs and how it is.
-func sourcesHandler(e *engine.Engine) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, e.Stats()) })
-}
-
-// decisionsHandler shows the last decisions about an object.
-func decisionsHandler(r *scaledobject.Reconciler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		writeJSON(w, r.Decisions(req.PathValue("namespace"), req.PathValue("name")))
-	})
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(v); err != nil {
-		http.Error(w, "encoding: "+err.Error(), http.StatusInternalServerError)
-	}
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ import (
 	"github.com/weir-sh/weir/pkg/scalers/param"
 )
 
-// leaseName is KEDA's on purpose: see the help of weir serve.
+// leaseName is the default, and KEDA's on purpose: see the help of weir serve.
 const leaseName = "operator.keda.sh"
 
 // run builds every part and blocks until ctx ends or one part fails.
@@ -40,13 +41,15 @@ func run(ctx context.Context, o *options, registry *scalers.Registry, network *o
 	if err != nil {
 		return err
 	}
-	reconciler, eng, err := control(ctx, m, o, registry, network, log)
-	if err != nil {
+	c := new(controls)
+	if c.told, err = newTelemetry(m, o, observed{c.snapshots, c.sources}, log); err != nil {
 		return err
 	}
-	debug.Handle("GET "+debugPath+"sources", sourcesHandler(eng))
-	debug.Handle("GET "+debugPath+"decisions/{namespace}/{name}", decisionsHandler(reconciler))
-	if err := serveMetrics(m, o, reconciler, log); err != nil {
+	if err := c.build(ctx, m, o, registry, network, log); err != nil {
+		return err
+	}
+	c.routes(debug)
+	if err := serveAPIs(m, o, registry, c, log); err != nil {
 		return err
 	}
 	log.Info("starting", slog.String("version", o.version), slog.Int("scalers", len(registry.Types())))
@@ -56,9 +59,9 @@ func run(ctx context.Context, o *options, registry *scalers.Registry, network *o
 	return nil
 }
 
-// restConfig finds the API server. Requests are not limited here: the API
-// server protects itself, and a queue in front of it would only make scaling
-// late.
+// restConfig finds the API server. Requests are not limited here, unless a flag says
+// so: the API server protects itself, and a queue in front of it would only make
+// scaling late.
 func restConfig(o *options) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.kubeconfig
@@ -66,7 +69,7 @@ func restConfig(o *options) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the API server: %w; give --kubeconfig, or run inside a cluster", err)
 	}
-	config.QPS = -1
+	config.QPS, config.Burst, config.DisableCompression = o.kubeQPS, o.kubeBurst, o.plainAnswers
 	config.UserAgent = "weir/" + o.version
 	config.WarningHandler = rest.NoWarnings{} // the names that KEDA's users depend on are older than the advice
 	return config, nil
@@ -81,14 +84,17 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, *http.ServeMux, 
 	debug := http.NewServeMux()
 	m, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
-		Cache:  cacheOptions(o.watchNamespaces),
+		Cache:  o.cache(),
 		Metrics: metricsserver.Options{
 			BindAddress:   o.metricsAddress,
 			ExtraHandlers: map[string]http.Handler{debugPath: debug},
 		},
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              leaseName,
+		LeaderElectionID:              o.leaseName,
+		LeaseDuration:                 &o.leaseDuration,
+		RenewDeadline:                 &o.renewDeadline,
+		RetryPeriod:                   &o.retryPeriod,
 		LeaderElectionNamespace:       o.leaseNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		PprofBindAddress:              o.pprofAddress,
@@ -100,54 +106,83 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, *http.ServeMux, 
 	return m, debug, err
 }
 
-// control builds what acts: engine, credentials and controllers. All of it runs
-// on the leader only.
-func control(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.Registry, network *outbound.Network, log *slog.Logger,
-) (*scaledobject.Reconciler, *engine.Engine, error) {
+// controls are the parts that act, and what they tell of it. They run on the leader
+// only.
+type controls struct {
+	told    hooks
+	engine  *engine.Engine
+	objects *scaledobject.Reconciler
+	jobs    *scaledjob.Reconciler
+}
+
+// build makes engine, credentials and controllers.
+func (c *controls) build(ctx context.Context, m ctrl.Manager, o *options, registry *scalers.Registry, network *outbound.Network, log *slog.Logger) error {
 	client, err := kubernetes.NewForConfig(m.GetConfig())
 	if err != nil {
-		return nil, nil, fmt.Errorf("making a client: %w", err)
-	}
-	scales, err := kube.NewScales(rest.CopyConfig(m.GetConfig()), m.GetRESTMapper())
-	if err != nil {
-		return nil, nil, err
+		return fmt.Errorf("making a client: %w", err)
 	}
 	env := scalers.Env{
 		Log: log.With(slog.String("part", "scaler")), ClientName: "weir",
 		HTTP: network.HTTP, Dial: network.Dial, RootCAs: network.Roots, Cluster: kube.Pods{Cache: m.GetClient()},
 	}
-	stores, closeStores, err := openStores(client, o, env, log)
-	if err != nil {
-		return nil, nil, err
+	if c.engine, err = c.newEngine(env, log); err != nil {
+		return err
 	}
-	var reconciler *scaledobject.Reconciler
-	eng, err := engine.New(engine.Config{
-		Env:        env,
-		Log:        log.With(slog.String("part", "engine")),
-		OnReadings: func(owners []engine.Owner) { reconciler.OnReadings(owners) },
-	})
+	watches := kube.NewWatches(client, func(dependents []string) {
+		c.objects.OnReference(dependents)
+		c.jobs.OnReference(dependents)
+	}, log.With(slog.String("part", "watches")))
+	stores, closeStores, err := openStores(client, o, env, c.told, log)
 	if err != nil {
-		return nil, nil, err
+		return err
+	}
+	credentials := kube.Credentials{
+		Objects: kube.Reader{Watches: watches, Cache: m.GetClient()}, ClusterNamespace: o.clusterNamespace, Stores: stores,
+		RestrictSecrets: o.restrictSecrets, FilePathRoot: o.filePathRoot, VaultToken: param.NewSecret(o.vaultToken), VaultAddresses: o.vaultAddresses,
+	}
+	if err := c.reconcilers(m, o, registry, credentials, watches, log); err != nil {
+		return err
 	}
 	if err := setRole(ctx, client, o, "null"); err != nil {
-		return nil, nil, err
+		return err
 	}
-	watches := kube.NewWatches(client, func(dependents []string) { reconciler.OnReference(dependents) }, log.With(slog.String("part", "watches")))
-	reconciler = scaledobject.New(scaledobject.Config{
-		Client: m.GetClient(), Live: m.GetAPIReader(), Scales: scales, Engine: eng, Registry: registry,
-		Credentials: kube.Credentials{
-			Objects: kube.Reader{Watches: watches, Cache: m.GetClient()}, ClusterNamespace: o.clusterNamespace, Stores: stores,
-			RestrictSecrets: o.restrictSecrets, FilePathRoot: o.filePathRoot, VaultToken: param.NewSecret(o.vaultToken), VaultAddresses: o.vaultAddresses,
-		},
-		References: watches, Events: m.GetEventRecorder("weir"), Log: log.With(slog.String("part", "scaledobject")), Version: o.version,
-	})
-	jobs := scaledjob.New(m.GetClient())
-	err = errors.Join(
-		m.Add(leading{watches.Run}), m.Add(leading{eng.Run}), m.Add(everywhere{untilEnd(closeStores)}),
+	return errors.Join(
+		m.Add(leading{watches.Run}), m.Add(leading{c.engine.Run}), m.Add(everywhere{untilEnd(closeStores)}),
 		m.Add(leading{leaderLabel(client, o, log)}),
-		reconciler.SetUp(ctx, m, o.concurrency), jobs.SetUp(m), authentication.SetUp(m),
+		c.objects.SetUp(ctx, m, o.concurrency), c.jobs.SetUp(ctx, m, cmp.Or(o.jobConcurrency, o.concurrency)),
+		authentication.SetUp(m, m.GetEventRecorder("weir")),
 	)
-	return reconciler, eng, err
+}
+
+// newEngine makes the engine, which tells the controllers of its readings.
+func (c *controls) newEngine(env scalers.Env, log *slog.Logger) (*engine.Engine, error) {
+	env.HTTP = c.told.counted(env.HTTP)
+	return engine.New(engine.Config{
+		Env:        env,
+		Log:        log.With(slog.String("part", "engine")),
+		OnReadings: func(owners []engine.Owner) { c.objects.OnReadings(owners); c.jobs.OnReadings(owners) },
+		OnFetch:    c.told.fetched,
+	})
+}
+
+// reconcilers builds the controllers of ScaledObjects and ScaledJobs.
+func (c *controls) reconcilers(m ctrl.Manager, o *options, registry *scalers.Registry, credentials kube.Credentials, watches *kube.Watches, log *slog.Logger) error {
+	scales, err := kube.NewScales(rest.CopyConfig(m.GetConfig()), m.GetRESTMapper())
+	if err != nil {
+		return err
+	}
+	recorder := m.GetEventRecorder("weir")
+	c.objects = scaledobject.New(scaledobject.Config{
+		Client: m.GetClient(), Live: m.GetAPIReader(), Scales: scales, Engine: c.engine, Registry: registry, Credentials: credentials,
+		References: watches, Events: recorder, Log: log.With(slog.String("part", "scaledobject")), Version: o.version,
+		OnDecision: c.told.decidedObject, OnScaled: c.told.scaledObject,
+	})
+	c.jobs = scaledjob.New(scaledjob.Config{
+		Client: m.GetClient(), Live: m.GetAPIReader(), Engine: c.engine, Registry: registry, Credentials: credentials,
+		References: watches, Events: recorder, Log: log.With(slog.String("part", "scaledjob")), Version: o.version,
+		OnDecision: c.told.decidedJob, OnCreated: c.told.createdJobs,
+	})
+	return nil
 }
 
 // leading runs on the replica that leads.

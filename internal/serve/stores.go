@@ -21,13 +21,13 @@ import (
 )
 
 // openStores makes the readers of secrets outside Kubernetes, and what closes them.
-func openStores(client kubernetes.Interface, o *options, env scalers.Env, log *slog.Logger) (kube.Stores, func() error, error) {
+func openStores(client kubernetes.Interface, o *options, env scalers.Env, told hooks, log *slog.Logger) (kube.Stores, func() error, error) {
 	accounts, err := serviceaccount.New(client, o.tokenLifetime)
 	if err != nil {
 		return kube.Stores{}, nil, err
 	}
 	config := func(name string) secretstore.Config {
-		return secretstore.Config{Name: name, TTL: o.secretTTL, Log: log.With(slog.String("part", "secrets"))}
+		return secretstore.Config{Name: name, TTL: o.secretTTL, Observe: told.secrets(name), Log: log.With(slog.String("part", "secrets"))}
 	}
 	tokens := secretstore.New(accounts, config("boundServiceAccountToken"))
 	vaults := secretstore.New(vault.New(vault.Config{HTTP: env.HTTP, Token: serviceaccount.From(tokens)}), config("hashiCorpVault"))

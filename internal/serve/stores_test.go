@@ -19,6 +19,7 @@ import (
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 	"github.com/weir-sh/weir/pkg/kube"
 	"github.com/weir-sh/weir/pkg/scalers"
+	"github.com/weir-sh/weir/pkg/telemetry"
 	"github.com/weir-sh/weir/test/fakes/vault"
 )
 
@@ -64,8 +65,12 @@ func TestASecretOfVaultReachesATrigger(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(network.HTTP.CloseIdleConnections)
+	told, err := telemetry.New(telemetry.Config{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	stores, closeAll, err := openStores(client, &options{secretTTL: time.Second},
-		scalers.Env{HTTP: network.HTTP, Dial: network.Dial, ClientName: "weir"}, slog.New(slog.DiscardHandler))
+		scalers.Env{HTTP: network.HTTP, Dial: network.Dial, ClientName: "weir"}, hooks{told}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

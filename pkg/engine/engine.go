@@ -68,6 +68,10 @@ type Config struct {
 	// callee's. An owner is listed once per batch, or seldom twice when two of
 	// its sources answer in the same instant.
 	OnReadings func([]Owner)
+	// OnFetch is called after each Fetch, and after each connection that could not
+	// be opened, before OnReadings; nil calls nobody. It must return at once: the
+	// source waits for it. No lock is held.
+	OnFetch func(Fetch)
 
 	OpenTimeout  time.Duration // for connecting; default 10 s
 	FetchTimeout time.Duration // longest for one Fetch, at least 3 s; default 15 s. See fetchTimeout

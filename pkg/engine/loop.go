@@ -140,8 +140,11 @@ func (s *source) answers(ctx context.Context) bool {
 // readings. An error means that the batch as a whole gave none, or only such as
 // say that the source is gone.
 func (s *source) fetch(ctx context.Context, entries []*entry, timeout time.Duration) (scope, error) {
-	s.begin(entries)
+	ctx = withCall(ctx, s.begin(entries))
+	note := Fetch{Type: s.key.Type(), Source: s.name, Queries: len(entries), Start: time.Now(), Opened: s.loop.conn == nil}
 	if err := s.connect(ctx); err != nil {
+		note.Opened, note.Opening, note.Err = false, time.Since(note.Start), err
+		s.engine.note(note)
 		return noConnect, err
 	}
 	conn, queries := s.loop.conn, s.queriesOf(entries)
@@ -152,7 +155,15 @@ func (s *source) fetch(ctx context.Context, entries []*entry, timeout time.Durat
 		return err
 	})
 	ended := s.now()
-	s.noteFetch(len(entries), ended-began, err)
+	s.noteFetch(entries, ended-began, err)
+	note.Fetched, note.Took, note.Err = true, ended-began, err
+	if note.Opened {
+		note.Opening = s.engine.clock.time(began).Sub(note.Start)
+	}
+	if err == nil {
+		note.QueryErrors = failures(readings)
+	}
+	s.engine.note(note)
 	switch {
 	case stuck != nil:
 		s.abandon(stuck)
@@ -168,8 +179,8 @@ func (s *source) fetch(ctx context.Context, entries []*entry, timeout time.Durat
 	return oneQuery, err
 }
 
-// begin marks entries as being measured.
-func (s *source) begin(entries []*entry) {
+// begin marks entries as being measured, and says what for.
+func (s *source) begin(entries []*entry) Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -178,6 +189,7 @@ func (s *source) begin(entries []*entry) {
 		e.started = now
 	}
 	s.busySince, s.loop.delivered = now, 0
+	return s.callFor(entries)
 }
 
 // queriesOf copies the queries into the loop's buffer.

@@ -31,6 +31,11 @@ type Sample struct {
 	Err error
 	// ErrSince is when attempts began to fail; zero when Err is nil.
 	ErrSince time.Time
+	// Took is how long the newest Fetch for the query took, together with the
+	// others it measured; in microseconds, zero before the first.
+	Took time.Duration
+	// Failures counts the attempts that failed since the query is measured.
+	Failures uint64
 }
 
 // Latest returns the newest there is, from memory. It never waits for a source.
@@ -154,6 +159,7 @@ func (s *source) sample(e *entry) Sample {
 		OK: e.measured != 0, Value: e.value, Work: e.work, Activity: e.activity, Metrics: e.metrics,
 		At: e.at, Measured: s.engine.clock.time(e.measured),
 		Err: e.err, ErrSince: s.engine.clock.time(e.errSince),
+		Took: time.Duration(e.took) * time.Microsecond, Failures: e.failed,
 	}
 	if e.tried == 0 && s.err != nil { // new on a source that backs off
 		out.Err, out.ErrSince = s.err, s.engine.clock.time(s.errSince)

@@ -54,6 +54,9 @@ type entry struct {
 	users  []user
 	slot   int // place in the schedule; -1 once gone
 	flags  flags
+	zeros  uint16 // doubtful zeros in a row; see believes
+	took   uint32 // microseconds of the newest Fetch
+	failed uint64 // attempts that failed
 
 	interval time.Duration // the smallest of its users
 	started  instant       // when the newest attempt began
@@ -71,8 +74,7 @@ type entry struct {
 	err      error
 	errSince instant
 
-	zeros     int     // doubtful zeros in a row; see confirm.go
-	zeroSince instant // when the first of them was measured
+	zeroSince instant // when the first of the zeros was measured
 
 	quarantine *quarantine   // nil for healthy queries
 	answered   chan struct{} // closed after the next attempt; nil when nobody waits

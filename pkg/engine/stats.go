@@ -96,18 +96,22 @@ func (s *source) stats() SourceStats {
 	return out
 }
 
-// noteFetch counts one Fetch of n queries.
-func (s *source) noteFetch(n int, took time.Duration, err error) {
+// noteFetch counts one Fetch of entries.
+func (s *source) noteFetch(entries []*entry, took time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &s.count
+	c, n := &s.count, len(entries)
 	c.fetches++
 	c.measured += uint64(n)
 	c.lastBatch, c.largestBatch = n, max(c.largestBatch, n)
 	if err != nil {
 		c.fetchErrors++
 	}
-	s.latency.add(took)
+	us := microseconds(took)
+	for _, e := range entries {
+		e.took = us
+	}
+	s.latency.add(us)
 }
 
 // noteConn notes that the connection was opened or given up.
@@ -141,13 +145,16 @@ const (
 	latencyWeight = 5 // the newest counts 1/5
 )
 
-func (l *latency) add(took time.Duration) {
+// microseconds is d, at most a little over an hour.
+func microseconds(d time.Duration) uint32 { return uint32(min(d.Microseconds(), 1<<32-1)) }
+
+func (l *latency) add(us uint32) {
+	took := time.Duration(us) * time.Microsecond
 	if len(l.recent) == 0 {
 		l.mean = took
 	} else {
 		l.mean += (took - l.mean) / latencyWeight
 	}
-	us := uint32(min(took.Microseconds(), 1<<32-1))
 	if len(l.recent) < latencyKept {
 		l.recent = append(l.recent, us)
 		return

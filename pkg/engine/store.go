@@ -63,18 +63,11 @@ func (s *source) nextFor(e *entry) instant {
 // store takes in one reading, measured at now, which is also at. The caller
 // holds s.mu.
 func (s *source) store(e *entry, r *scalers.Reading, at time.Time, now instant) {
-	if r.Err != nil {
-		s.storeError(e, r.Err, now)
+	if err := wrong(r); err != nil {
+		s.storeError(e, err, now)
 		return
 	}
 	value, work := max(r.Value, 0), max(r.Value, r.Work, 0)
-	if !finite(r.Value) || !finite(r.Work) || slices.ContainsFunc(r.Metrics, odd) {
-		s.storeError(e, &scalers.Error{
-			Kind: scalers.BadAnswer, Op: "reading the answer",
-			Err: errNotFinite, Hint: "make the upstream answer with a finite number",
-		}, now)
-		return
-	}
 	e.tried, e.err, e.errSince = now, nil, 0
 	s.answer(e)
 	if r.FalseZero && work == 0 && !e.believes(now) {
@@ -85,6 +78,17 @@ func (s *source) store(e *entry, r *scalers.Reading, at time.Time, now instant) 
 		at = r.At
 	}
 	e.value, e.work, e.activity, e.metrics, e.at, e.measured = value, work, r.Activity, r.Metrics, at, now
+}
+
+// wrong says why r is no reading; nil when it is one.
+func wrong(r *scalers.Reading) error {
+	if r.Err == nil && (!finite(r.Value) || !finite(r.Work) || slices.ContainsFunc(r.Metrics, odd)) {
+		return &scalers.Error{
+			Kind: scalers.BadAnswer, Op: "reading the answer",
+			Err: errNotFinite, Hint: "make the upstream answer with a finite number",
+		}
+	}
+	return r.Err
 }
 
 // believes counts a doubtful zero and reports whether it can be taken for one:
@@ -107,6 +111,7 @@ func (s *source) storeError(e *entry, err error, now instant) {
 		e.errSince = now
 	}
 	e.err, e.tried, e.zeros = err, now, 0
+	e.failed++
 	s.count.queryErrors++
 	s.answer(e)
 }

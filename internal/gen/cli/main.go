@@ -11,6 +11,7 @@ import (
 
 	"github.com/weir-sh/weir/internal/serve"
 	"github.com/weir-sh/weir/pkg/cli"
+	"github.com/weir-sh/weir/pkg/explain"
 	"github.com/weir-sh/weir/pkg/scalers"
 )
 
@@ -32,6 +33,7 @@ func run(dir string) error {
 		return err
 	}
 	root := cli.NewRoot(cli.Config{Registry: registry, Out: io.Discard, Err: io.Discard})
+	root.AddCommand(explain.Commands(explain.Config{})...)
 	root.AddCommand(serve.NewCommand(serve.Config{Registry: registry, Getenv: func(string) string { return "" }, Log: io.Discard}))
 	pages := cli.Docs(root)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

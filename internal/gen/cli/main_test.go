@@ -30,7 +30,7 @@ func TestPagesAreWrittenAndOldOnesRemoved(t *testing.T) {
 		names = append(names, e.Name())
 	}
 	const want = "other.md weir.md weir_check.md weir_completion.md weir_completion_bash.md weir_completion_fish.md " +
-		"weir_completion_powershell.md weir_completion_zsh.md weir_scalers.md weir_serve.md weir_validate.md weir_version.md"
+		"weir_completion_powershell.md weir_completion_zsh.md weir_explain.md weir_scalers.md weir_serve.md weir_status.md weir_validate.md weir_version.md"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("got %s", got)
 	}

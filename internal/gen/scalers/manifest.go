@@ -20,11 +20,11 @@ metadata:
 spec:
   scaleTargetRef:
     name: worker # a Deployment
-  maxReplicaCount: 20
+%s  maxReplicaCount: 20
   triggers:
     - type: %s
       metadata:
-`, d.Type)
+`, least(d), d.Type)
 	entries(&b, "        ", d, e.Metadata)
 	if e.MetricType != "" {
 		fmt.Fprintf(&b, "      metricType: %s\n", e.MetricType)
@@ -54,6 +54,15 @@ spec:
 	fmt.Fprintf(&b, "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\nstringData:\n", d.Type)
 	entries(&b, "  ", d, e.Auth)
 	return b.String()
+}
+
+// least is the minimum of an object that has only triggers which the HPA reads
+// itself: at zero there would be nothing to read.
+func least(d *scalers.Definition) string {
+	if d.ReadByHPA {
+		return "  minReplicaCount: 1\n"
+	}
+	return ""
 }
 
 // entries writes a mapping of strings, always quoted: a bare true or 5 would be
