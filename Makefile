@@ -31,10 +31,10 @@ CLUSTER_LINT := go tool -modfile=../../tools/golangci-lint/go.mod golangci-lint
 STAGE := hack/stage
 ONLY = $(if $(RUN),-run '$(RUN)')
 # Tests of these packages need the control plane and the tag e2e.
-E2E := ./internal/testcluster ./test/e2e/...
+E2E := ./internal/testcluster ./internal/hpacheck ./test/e2e/...
 # The packages whose tests have a flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'Bool."update"' pkg internal cmd | xargs -n1 dirname | sort -u | sed 's|^|./|')
-IS_E2E = $(findstring test/e2e,$(PKG))$(findstring internal/testcluster,$(PKG))
+IS_E2E = $(findstring test/e2e,$(PKG))$(findstring internal/testcluster,$(PKG))$(findstring internal/hpacheck,$(PKG))
 
 .PHONY: help
 help: ## Print this help.
@@ -114,6 +114,7 @@ deps: ## Install what is missing of: redis-server, redis-sentinel, rabbitmq-serv
 generate: ## Write what is generated: deepcopy, CRDs, scaler list, references, schema, deploy/weir.yaml.
 	@$(STAGE) "generate: API types and CRDs" $(CONTROLLER_GEN) object crd paths=./pkg/api/v1alpha1 output:crd:dir=deploy/crds
 	@go run ./internal/gen/crd
+	@$(STAGE) "generate: API reference" go run ./internal/gen/reference
 	@go run ./internal/gen/scalerlist
 	@$(STAGE) "generate: scaler reference and schema" go run ./internal/gen/scalers
 	@$(STAGE) "generate: command line reference" go run ./internal/gen/cli

@@ -27,8 +27,6 @@ const (
 	EventScaledJobReady = "ScaledJobReady"
 	// EventScaledJobCheckFailed (Warning): the ScaledJob, or something it refers to, is wrong.
 	EventScaledJobCheckFailed = "ScaledJobCheckFailed"
-	// EventScaledJobUpdateFailed (Warning): the status could not be written.
-	EventScaledJobUpdateFailed = "ScaledJobUpdateFailed"
 	// EventScaledJobPaused: an annotation paused the ScaledJob.
 	EventScaledJobPaused = "ScaledJobPaused"
 	// EventScaledJobUnpaused: the ScaledJob is no longer paused.

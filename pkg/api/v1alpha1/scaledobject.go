@@ -188,8 +188,9 @@ type ScalingModifiers struct {
 
 // Fallback says how many replicas to hold when triggers cannot be measured.
 type Fallback struct {
-	// Measurements of a trigger that may fail in a row: the fallback starts with
-	// the first failure beyond this number and ends with the first success.
+	// Failures of a trigger in a row that are borne: the fallback starts with the
+	// first beyond this number and ends with the first success. A trigger that
+	// cannot be measured has one failure at once, and one more per pollingInterval.
 	// +kubebuilder:validation:Minimum=0
 	FailureThreshold int32 `json:"failureThreshold"`
 

@@ -100,7 +100,8 @@ func (g GroupVersionKindResource) KindString() string {
 
 // HealthStatus counts the failures of one trigger.
 type HealthStatus struct {
-	// Failures in a row.
+	// Failures in a row, counted up to one more than the fallback bears: one when
+	// the trigger begins to fail, and one per pollingInterval.
 	// +optional
 	NumberOfFailures *int32 `json:"numberOfFailures,omitempty"`
 

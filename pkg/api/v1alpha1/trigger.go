@@ -10,7 +10,7 @@ import (
 // should handle.
 type Trigger struct {
 	// Kind of source to measure, such as "rabbitmq" or "redis". An unknown type
-	// is accepted here and reported in the Ready condition.
+	// is refused at admission and, without that, reported in the Ready condition.
 	// +kubebuilder:validation:MinLength=1
 	Type string `json:"type"`
 

@@ -134,13 +134,15 @@ type TriggerAuthenticationSpec struct {
 	OAuth2 *OAuth2 `json:"oauth2,omitempty"`
 }
 
-// TriggerAuthenticationStatus names the users of an authentication object.
+// TriggerAuthenticationStatus tells of the users of an authentication object.
 type TriggerAuthenticationStatus struct {
-	// Names of the ScaledObjects that refer to this object, joined with commas.
+	// ScaledObjects that refer to this object: of a TriggerAuthentication their
+	// names, joined with commas; of a ClusterTriggerAuthentication how many they
+	// are, in how many namespaces.
 	// +optional
 	ScaledObjectNames string `json:"scaledobjects,omitempty"`
 
-	// Names of the ScaledJobs that refer to this object, joined with commas.
+	// ScaledJobs that refer to this object, in the same way.
 	// +optional
 	ScaledJobNames string `json:"scaledjobs,omitempty"`
 }
