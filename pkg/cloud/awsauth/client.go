@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/weir-sh/weir/pkg/scalers"
 )
 
 const (
@@ -43,21 +45,17 @@ func serviceClient(base *http.Client) *client {
 func (c *client) own(conns int) func() error {
 	life, end := context.WithCancel(context.Background())
 	c.life = life
-	if c.Transport == nil {
-		c.Transport = http.DefaultTransport
-	}
-	t, ok := c.Transport.(*http.Transport)
-	if ok {
-		t = t.Clone()
+	t, around := scalers.OwnTransport(&c.Client)
+	if t != nil {
 		t.MaxIdleConnsPerHost = max(t.MaxIdleConnsPerHost, conns)
 		if t.MaxConnsPerHost == 0 {
 			t.MaxConnsPerHost = conns // else the transport opens more than it keeps
 		}
-		c.Transport = t
+		c.Transport = around(t)
 	}
 	return func() error {
 		end()
-		if ok {
+		if t != nil {
 			t.CloseIdleConnections()
 		}
 		return nil

@@ -38,16 +38,12 @@ type Transport struct {
 func NewTransport(env scalers.Env, conns int) *Transport {
 	client := *env.HTTP
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	base := client.Transport
-	if base == nil {
-		base = http.DefaultTransport
-	}
 	t := &Transport{client: &client}
-	if shared, ok := base.(*http.Transport); ok {
-		t.own = shared.Clone()
+	if own, around := scalers.OwnTransport(env.HTTP); own != nil {
+		t.own = own
 		t.own.MaxIdleConnsPerHost = max(t.own.MaxIdleConnsPerHost, conns)
 		t.own.TLSClientConfig = trusting(t.own.TLSClientConfig, env.RootCAs)
-		client.Transport = t.own
+		client.Transport = around(own)
 	}
 	return t
 }

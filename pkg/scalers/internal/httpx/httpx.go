@@ -71,21 +71,17 @@ func New(base *http.Client, o Options) (*Client, error) {
 	}
 	c := &Client{http: &derived, o: o}
 	c.o.MaxBytes, c.o.TLS = cmp.Or(o.MaxBytes, defaultMaxBytes), nil
-	transport := base.Transport
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
-	t, ok := transport.(*http.Transport)
-	if !ok {
+	own, around := scalers.OwnTransport(base)
+	if own == nil {
 		if o.TLS != nil {
 			return nil, &scalers.Error{
 				Kind: scalers.Invalid, Op: "applying TLS settings to the HTTP client",
-				Err: fmt.Errorf("its transport is a %T", transport), Hint: "give the process a client with a *http.Transport",
+				Err: fmt.Errorf("its transport is a %T", base.Transport), Hint: "give the process a client with a *http.Transport",
 			}
 		}
 		return c, nil
 	}
-	c.own = t.Clone()
+	c.own = own
 	if o.Conns > 0 {
 		c.own.MaxIdleConnsPerHost, c.own.MaxConnsPerHost = o.Conns, o.Conns
 	}
@@ -95,7 +91,7 @@ func New(base *http.Client, o Options) (*Client, error) {
 	if config := c.own.TLSClientConfig; config != nil && slices.Contains(config.NextProtos, "h2") {
 		c.own.ForceAttemptHTTP2 = true // a clone offers it as its original did, but would not speak it
 	}
-	derived.Transport = c.own
+	derived.Transport = around(c.own)
 	return c, nil
 }
 
