@@ -74,21 +74,26 @@ func TestEachFetchIsTold(t *testing.T) {
 	})
 }
 
-func TestASampleTellsTheTimeAndTheFailures(t *testing.T) {
+func TestASampleTellsTheTimeTheFailuresAndTheEmptyAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpstream(0, false)
 		u.latency = 40 * time.Millisecond
 		e := start(t, engine.Config{})
 		good, bad := u.query(t, "a", "good"), u.query(t, "a", "bad")
+		none, refused := u.query(t, "a", "none"), u.query(t, "a", "refused")
 		u.reads("bad", scalers.Reading{Err: failing(scalers.NotFound, "none")})
-		e.Set("o", uses(30*time.Second, good, bad))
+		u.reads("none", scalers.Reading{Empty: true})
+		u.reads("refused", scalers.Reading{Empty: true, Err: failing(scalers.BadAnswer, "none")})
+		e.Set("o", uses(30*time.Second, good, bad, none, refused))
 		time.Sleep(5 * time.Minute)
 		for _, c := range []struct {
-			q        scalers.Query
-			failures uint64
-		}{{good, 0}, {bad, 11}} {
-			if s := e.Latest(c.q); s.Took != 40*time.Millisecond || s.Failures != c.failures {
-				t.Errorf("took %v, %d failures, want %d", s.Took, s.Failures, c.failures)
+			q               scalers.Query
+			failures, empty uint64
+			fails           bool
+		}{{good, 0, 0, false}, {bad, 11, 0, false}, {none, 0, 11, false}, {refused, 11, 11, true}} {
+			s := e.Latest(c.q)
+			if s.Took != 40*time.Millisecond || s.Failures != c.failures || s.Empty != c.empty || s.EmptyFails != c.fails {
+				t.Errorf("took %v, %d failures, %d empty answers that fail: %v; want %+v", s.Took, s.Failures, s.Empty, s.EmptyFails, c)
 			}
 		}
 	})

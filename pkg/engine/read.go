@@ -36,6 +36,11 @@ type Sample struct {
 	Took time.Duration
 	// Failures counts the attempts that failed since the query is measured.
 	Failures uint64
+	// Empty counts the answers without a result since the query is measured. They
+	// are values or failures as the trigger's parameters say; EmptyFails says which
+	// the newest of them was.
+	Empty      uint64
+	EmptyFails bool
 }
 
 // Latest returns the newest there is, from memory. It never waits for a source.
@@ -159,7 +164,8 @@ func (s *source) sample(e *entry) Sample {
 		OK: e.measured != 0, Value: e.value, Work: e.work, Activity: e.activity, Metrics: e.metrics,
 		At: e.at, Measured: s.engine.clock.time(e.measured),
 		Err: e.err, ErrSince: s.engine.clock.time(e.errSince),
-		Took: time.Duration(e.took) * time.Microsecond, Failures: e.failed,
+		Took: time.Duration(e.took) * time.Microsecond, Failures: uint64(e.failed),
+		Empty: uint64(e.empty), EmptyFails: e.has(emptyFails),
 	}
 	if e.tried == 0 && s.err != nil { // new on a source that backs off
 		out.Err, out.ErrSince = s.err, s.engine.clock.time(s.errSince)

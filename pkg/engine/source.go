@@ -56,7 +56,8 @@ type entry struct {
 	flags  flags
 	zeros  uint16 // doubtful zeros in a row; see believes
 	took   uint32 // microseconds of the newest Fetch
-	failed uint64 // attempts that failed
+	failed uint32 // attempts that failed
+	empty  uint32 // answers without a result
 
 	interval time.Duration // the smallest of its users
 	started  instant       // when the newest attempt began
@@ -102,6 +103,7 @@ const (
 	isInFlight                   // in the batch being measured
 	isWatched                    // a user asks for Watch
 	isCovered                    // the running Watch has it
+	emptyFails                   // the newest answer without a result counted as a failure
 )
 
 func (e *entry) has(f flags) bool { return e.flags&f != 0 }

@@ -63,6 +63,9 @@ func (s *source) nextFor(e *entry) instant {
 // store takes in one reading, measured at now, which is also at. The caller
 // holds s.mu.
 func (s *source) store(e *entry, r *scalers.Reading, at time.Time, now instant) {
+	if r.Empty {
+		e.countEmpty(r.Err != nil)
+	}
 	if err := wrong(r); err != nil {
 		s.storeError(e, err, now)
 		return
@@ -78,6 +81,15 @@ func (s *source) store(e *entry, r *scalers.Reading, at time.Time, now instant) 
 		at = r.At
 	}
 	e.value, e.work, e.activity, e.metrics, e.at, e.measured = value, work, r.Activity, r.Metrics, at, now
+}
+
+// countEmpty counts an answer without a result, which may count as a failure.
+func (e *entry) countEmpty(fails bool) {
+	e.empty++
+	e.clear(emptyFails)
+	if fails {
+		e.set(emptyFails)
+	}
 }
 
 // wrong says why r is no reading; nil when it is one.

@@ -79,7 +79,10 @@ type Reading struct {
 	// Metrics are what the HPA gets instead of Value, where the upstream names
 	// its metrics (Spec.NamesMetrics). Sorted by name; names are unique.
 	Metrics []Metric
-	// Err says why there is no value. The other fields are ignored then.
+	// Empty says that the upstream answered and had no result for the query, so that
+	// Value, or Err, is what the trigger's parameters make of none. It is counted.
+	Empty bool
+	// Err says why there is no value. Of the other fields only Empty counts then.
 	Err error
 }
 

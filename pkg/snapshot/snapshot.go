@@ -54,6 +54,10 @@ type Trigger struct {
 	Err string `json:"error,omitempty"`
 	// Failures counts failed attempts since the trigger was first measured.
 	Failures uint64 `json:"failures"`
+	// Empty counts the answers without a result since then. EmptyFails says that the
+	// newest of them counted as a failure, as the trigger asks, and not as a value.
+	Empty      uint64 `json:"emptyAnswers,omitempty"`
+	EmptyFails bool   `json:"emptyAnswersFail,omitempty"`
 }
 
 // Decision is one decision about an object.

@@ -38,6 +38,7 @@ const (
 	scalerValue           = "keda_scaler_metrics_value"
 	scalerLatency         = "keda_scaler_metrics_latency_seconds"
 	scalerActive          = "keda_scaler_active"
+	emptyAnswers          = "keda_scaler_empty_upstream_responses_total"
 	scalerErrors          = "keda_scaler_detail_errors_total"
 	objectErrors          = "keda_scaled_object_errors_total"
 	jobErrors             = "keda_scaled_job_errors_total"
@@ -134,6 +135,11 @@ func kedaMetrics() []Metric {
 		{
 			Name: scalerErrors, Kind: Counter, Labels: l, OTel: "keda.scaler.errors",
 			Help: "Failed attempts to measure a trigger.",
+		},
+		{
+			Name: emptyAnswers, Kind: Counter, OTel: "keda.scaler.empty.upstream.responses",
+			Labels: []string{labelNamespace, "scaledResource", "triggerName", "metricName", "resourceType", "ignoreNullValues"},
+			Help:   "Answers without a result for a trigger, counted from the first. ignoreNullValues says whether they count as a value.",
 		},
 		{
 			Name: objectErrors, Kind: Counter, Labels: []string{labelNamespace, labelScaledObject}, OTel: "keda.scaledobject.errors",

@@ -32,8 +32,9 @@ type object struct{ kind, namespace, name string }
 // series is a counter of an object: of a trigger by its metric name, or of the
 // object itself where that is empty.
 type series struct {
-	of     object
-	metric string
+	of      object
+	metric  string
+	counter string // which of them
 }
 
 // counted is the state of a counter that may start anew while its object lives,
@@ -49,7 +50,7 @@ func newObjects(c *Config, known map[string]*described, r *requests) *objects {
 // Describe implements prometheus.Collector.
 func (o *objects) Describe(to chan<- *prometheus.Desc) {
 	for _, name := range []string{
-		buildInfo, scalerValue, scalerLatency, scalerActive, scalerErrors, objectErrors, jobErrors, objectPaused,
+		buildInfo, scalerValue, scalerLatency, scalerActive, scalerErrors, emptyAnswers, objectErrors, jobErrors, objectPaused,
 		triggersRegistered, resourcesRegistered, loopLatency, httpRequests, httpDuration,
 		desiredReplicas, readingAge, sources, sourceQueries, sourceConnections,
 	} {
@@ -114,7 +115,7 @@ func (s *scrape) object(o *snapshot.Object) {
 	} else {
 		s.emit(objectPaused, s.known[objectPaused].labels(o.Namespace, o.Name), truth(o.Paused))
 	}
-	s.emit(errors, s.known[errors].labels(o.Namespace, o.Name), s.rise(series{of: of}, o.Errors))
+	s.emit(errors, s.known[errors].labels(o.Namespace, o.Name), s.rise(series{of: of, counter: errors}, o.Errors))
 	s.registered[registered{count, o.Namespace}]++
 	for i := range o.Triggers {
 		s.trigger(of, kind, &o.Triggers[i])
@@ -154,7 +155,11 @@ func (s *scrape) trigger(of object, kind string, t *snapshot.Trigger) {
 	if !t.Measured.IsZero() || t.Failures > 0 {
 		s.emit(scalerLatency, pairs, float64(t.Took))
 	}
-	s.emit(scalerErrors, pairs, s.rise(series{of, t.Metric}, t.Failures))
+	s.emit(scalerErrors, pairs, s.rise(series{of, t.Metric, scalerErrors}, t.Failures))
+	counts := strconv.FormatBool(!t.EmptyFails)
+	if n := s.rise(series{of, t.Metric, emptyAnswers + counts}, t.Empty); n > 0 {
+		s.emit(emptyAnswers, s.known[emptyAnswers].labels(of.namespace, of.name, t.Name, t.Metric, of.kind, counts), n)
+	}
 }
 
 // rise returns what a counter shows: it goes on where what it reads starts anew.

@@ -175,7 +175,9 @@ func TestWhatPrometheusSeesIsPushed(t *testing.T) {
 				x.PushMetrics, x.Instance = true, "weir-0"
 				x.Getenv = environment(map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": c.protocol, "OTEL_TRACES_EXPORTER": "none"})
 			})
-			s.objects = []snapshot.Object{queue("shop", "orders", list(0, "", 12))}
+			empty := list(0, "", 12)
+			empty.Empty = 1
+			s.objects = []snapshot.Object{queue("shop", "orders", empty)}
 			s.Decided(telemetry.Decision{Kind: "ScaledObject", Action: "hold", Reason: "WorkWaiting"})
 			s.Fetched(telemetry.Fetch{Type: "redis", Fetched: true, Queries: 7, Took: 3 * time.Millisecond})
 			run(t, s)() // the end pushes what is left

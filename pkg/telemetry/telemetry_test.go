@@ -105,9 +105,12 @@ func TestADashboardOfKEDAFindsItsSeries(t *testing.T) {
 	paused := queue("shop", "orders", list(0, "", 12), list(1, "named", 0), snapshot.Trigger{
 		Index: 2, Type: "cpu", Metric: "cpu", MetricType: "Utilization", Resource: true,
 	}, snapshot.Trigger{Index: 3, Type: "kafka", Metric: "s3-kafka-t", Failures: 2, Err: "no"},
+		snapshot.Trigger{Index: 4, Type: "prometheus", Metric: "s4-prometheus", Name: "rate", Failures: 6, Empty: 5, EmptyFails: true},
 		snapshot.Trigger{Index: -1, Metric: "composite-metric", MetricType: "AverageValue", Target: 2, Known: true, Value: 7, Active: true})
 	paused.Paused, paused.Errors = true, 3
-	job := snapshot.Object{Kind: "ScaledJob", Namespace: "shop", Name: "orders", Errors: 1, Interval: 30, Triggers: []snapshot.Trigger{list(0, "", 3)}}
+	lax := list(0, "", 3)
+	lax.Empty = 2
+	job := snapshot.Object{Kind: "ScaledJob", Namespace: "shop", Name: "orders", Errors: 1, Interval: 30, Triggers: []snapshot.Trigger{lax}}
 	s.objects = []snapshot.Object{paused, job}
 	s.auths = []telemetry.Registered{{Namespace: "shop", Count: 2}, {Cluster: true, Count: 1}}
 	s.want(t, `
@@ -119,21 +122,27 @@ func TestADashboardOfKEDAFindsItsSeries(t *testing.T) {
 		keda_scaler_metrics_latency_seconds{metric="s0-redis-jobs",namespace="shop",scaledObject="orders",scaler="redisScaler",triggerIndex="0",type="scaledobject"} 0.25
 		keda_scaler_metrics_latency_seconds{metric="s1-redis-jobs",namespace="shop",scaledObject="orders",scaler="named",triggerIndex="1",type="scaledobject"} 0.25
 		keda_scaler_metrics_latency_seconds{metric="s3-kafka-t",namespace="shop",scaledObject="orders",scaler="kafkaScaler",triggerIndex="3",type="scaledobject"} 0
+		keda_scaler_metrics_latency_seconds{metric="s4-prometheus",namespace="shop",scaledObject="orders",scaler="rate",triggerIndex="4",type="scaledobject"} 0
 		keda_scaler_active{metric="composite-metric",namespace="shop",scaledObject="orders",scaler="composite-metric",triggerIndex="0",type="scaledobject"} 1
 		keda_scaler_active{metric="cpu",namespace="shop",scaledObject="orders",scaler="cpuMemoryScaler",triggerIndex="2",type="scaledobject"} 1
 		keda_scaler_active{metric="s0-redis-jobs",namespace="shop",scaledObject="orders",scaler="redisScaler",triggerIndex="0",type="scaledjob"} 1
 		keda_scaler_active{metric="s0-redis-jobs",namespace="shop",scaledObject="orders",scaler="redisScaler",triggerIndex="0",type="scaledobject"} 1
 		keda_scaler_active{metric="s1-redis-jobs",namespace="shop",scaledObject="orders",scaler="named",triggerIndex="1",type="scaledobject"} 0
 		keda_scaler_active{metric="s3-kafka-t",namespace="shop",scaledObject="orders",scaler="kafkaScaler",triggerIndex="3",type="scaledobject"} 0
+		keda_scaler_active{metric="s4-prometheus",namespace="shop",scaledObject="orders",scaler="rate",triggerIndex="4",type="scaledobject"} 0
 		keda_scaler_detail_errors_total{metric="s0-redis-jobs",namespace="shop",scaledObject="orders",scaler="redisScaler",triggerIndex="0",type="scaledjob"} 0
 		keda_scaler_detail_errors_total{metric="s0-redis-jobs",namespace="shop",scaledObject="orders",scaler="redisScaler",triggerIndex="0",type="scaledobject"} 0
 		keda_scaler_detail_errors_total{metric="s1-redis-jobs",namespace="shop",scaledObject="orders",scaler="named",triggerIndex="1",type="scaledobject"} 0
 		keda_scaler_detail_errors_total{metric="s3-kafka-t",namespace="shop",scaledObject="orders",scaler="kafkaScaler",triggerIndex="3",type="scaledobject"} 2
+		keda_scaler_detail_errors_total{metric="s4-prometheus",namespace="shop",scaledObject="orders",scaler="rate",triggerIndex="4",type="scaledobject"} 6
+		keda_scaler_empty_upstream_responses_total{ignoreNullValues="false",metricName="s4-prometheus",namespace="shop",resourceType="ScaledObject",scaledResource="orders",triggerName="rate"} 5
+		keda_scaler_empty_upstream_responses_total{ignoreNullValues="true",metricName="s0-redis-jobs",namespace="shop",resourceType="ScaledJob",scaledResource="orders",triggerName=""} 2
 		keda_scaled_object_errors_total{namespace="shop",scaledObject="orders"} 3
 		keda_scaled_job_errors_total{namespace="shop",scaledJob="orders"} 1
 		keda_scaled_object_paused{namespace="shop",scaledObject="orders"} 1
 		keda_trigger_registered_total{type="cpu"} 1
 		keda_trigger_registered_total{type="kafka"} 1
+		keda_trigger_registered_total{type="prometheus"} 1
 		keda_trigger_registered_total{type="redis"} 3
 		keda_resource_registered_total{namespace="default",type="cluster_trigger_authentication"} 1
 		keda_resource_registered_total{namespace="shop",type="scaled_job"} 1
@@ -141,19 +150,19 @@ func TestADashboardOfKEDAFindsItsSeries(t *testing.T) {
 		keda_resource_registered_total{namespace="shop",type="trigger_authentication"} 2
 		keda_build_info{git_commit="abc",goarch="`+runtime.GOARCH+`",goos="`+runtime.GOOS+`",goversion="`+runtime.Version()+`",version="v1.2.3"} 1
 	`, "keda_scaler_metrics_value", "keda_scaler_metrics_latency_seconds", "keda_scaler_active", "keda_scaler_detail_errors_total",
-		"keda_scaled_object_errors_total", "keda_scaled_job_errors_total", "keda_scaled_object_paused",
+		"keda_scaler_empty_upstream_responses_total", "keda_scaled_object_errors_total", "keda_scaled_job_errors_total", "keda_scaled_object_paused",
 		"keda_trigger_registered_total", "keda_resource_registered_total", "keda_build_info")
 }
 
 func TestSeriesVanishWithTheirObject(t *testing.T) {
 	s := newScene(t, nil)
 	failing := list(0, "", 12)
-	failing.Failures = 4
+	failing.Failures, failing.Empty = 4, 2
 	s.objects = []snapshot.Object{queue("shop", "orders", failing), queue("shop", "other")}
 	s.Decided(telemetry.Decision{Kind: "ScaledObject", Namespace: "shop", Name: "orders", Action: "hold", Reason: "WorkWaiting", To: 2})
 	request(t, s, "prometheus", "scaledobject/shop/orders", 200)
-	if got := s.all(t); strings.Count(got, `"orders"`) != 10 {
-		t.Errorf("%d series of the object, want 10, in\n%s", strings.Count(got, `"orders"`), got)
+	if got := s.all(t); strings.Count(got, `"orders"`) != 11 {
+		t.Errorf("%d series of the object, want 11, in\n%s", strings.Count(got, `"orders"`), got)
 	}
 	s.objects = s.objects[1:]
 	if got := s.all(t); strings.Contains(got, `"orders"`) || !strings.Contains(got, `"other"`) {
@@ -190,6 +199,24 @@ func TestACounterGoesOnWhereWhatItReadsStartsAnew(t *testing.T) {
 		one.Failures = c.reads
 		s.objects = []snapshot.Object{queue("shop", "orders", one)}
 		if got := s.scrape(t, "keda_scaler_detail_errors_total"); !strings.HasSuffix(got, "} "+c.shows) {
+			t.Errorf("after reading %d: %s, want %s", c.reads, got, c.shows)
+		}
+	}
+}
+
+func TestEmptyAnswersThatFailAreCountedApart(t *testing.T) {
+	s := newScene(t, nil)
+	for _, c := range []struct {
+		reads uint64
+		fails bool
+		shows string // the label and the count; empty for no series
+	}{{0, false, ""}, {3, false, "true 3"}, {0, false, "true 3"}, {2, true, "false 2"}, {0, false, "true 3"}, {1, false, "true 4"}} {
+		one := list(0, "", 0)
+		one.Empty, one.EmptyFails = c.reads, c.fails
+		s.objects = []snapshot.Object{queue("shop", "orders", one)}
+		got := s.scrape(t, "keda_scaler_empty_upstream_responses_total")
+		label, count, _ := strings.Cut(c.shows, " ")
+		if strings.Contains(got, `ignoreNullValues="`+label+`"`) != (c.shows != "") || !strings.HasSuffix(got, count) {
 			t.Errorf("after reading %d: %s, want %s", c.reads, got, c.shows)
 		}
 	}
@@ -339,7 +366,9 @@ func TestSourcesAreSummedByType(t *testing.T) {
 func full(t testing.TB) *scene {
 	t.Helper()
 	s := newScene(t, nil)
-	s.objects = []snapshot.Object{queue("shop", "orders", list(0, "", 12)), {Kind: "ScaledJob", Namespace: "shop", Name: "batch"}}
+	empty := list(0, "", 12)
+	empty.Empty = 1
+	s.objects = []snapshot.Object{queue("shop", "orders", empty), {Kind: "ScaledJob", Namespace: "shop", Name: "batch"}}
 	s.sources = []telemetry.Source{{Type: "redis"}}
 	s.Decided(telemetry.Decision{Kind: "ScaledObject", Namespace: "shop", Name: "orders", To: 1})
 	s.Scaled(telemetry.Scale{Kind: "ScaledObject", To: 1, Measured: time.Now(), Done: time.Now()})

@@ -63,6 +63,7 @@ func (r *Reconciler) snapshot(key client.ObjectKey, st *object) snapshot.Object 
 				Index: t.Index, Name: t.Name, Type: t.Type, Metric: seen.Name, MetricType: string(t.MetricType),
 				Target: seen.Target, Activation: t.Activation, Known: s.OK, Value: seen.Value, Active: sign.State == decide.Busy,
 				Measured: s.Measured, Took: snapshot.Of(s.Took), Err: seen.Err, Failures: s.Failures,
+				Empty: s.Empty, EmptyFails: s.EmptyFails,
 			})
 		}
 	}

@@ -93,6 +93,7 @@ func (r *Reconciler) snapshot(key client.ObjectKey, st *object) snapshot.Object 
 			Target: t.Target, Activation: t.Activation, Known: samples[i].OK, Value: list[i].Value,
 			Active: active(list[i], p, w), Fallback: list[i].FallbackActive && !list[i].Feeds, Measured: samples[i].Measured,
 			Took: snapshot.Of(samples[i].Took), Err: list[i].Err, Failures: samples[i].Failures,
+			Empty: samples[i].Empty, EmptyFails: samples[i].EmptyFails,
 		}
 		out.Triggers = append(out.Triggers, p.each(i, s, samples[i], w)...)
 	}

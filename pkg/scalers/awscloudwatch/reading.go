@@ -57,8 +57,10 @@ func (r *result) reading(q metric) scalers.Reading {
 	case r.status == types.StatusCodePartialData:
 		return fail(scalers.BadAnswer, "CloudWatch answered only a part of the data", "")
 	case r.page > 0 && q.strict:
-		return fail(scalers.NotFound, "there is no data point in the time looked at",
+		none := fail(scalers.NotFound, "there is no data point in the time looked at",
 			"check the metric and its dimensions, or look further back with metricCollectionTime and metricEndTimeOffset")
+		none.Empty = true
+		return none
 	}
-	return scalers.Reading{Value: max(0, q.least), FalseZero: true}
+	return scalers.Reading{Value: max(0, q.least), FalseZero: true, Empty: true}
 }

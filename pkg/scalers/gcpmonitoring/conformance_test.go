@@ -29,8 +29,8 @@ func TestConformancePubSub(t *testing.T) {
 		{Name: "an empty subscription", Values: values(t, s, "subscriptionName", "idle"), Want: 0},
 		{Name: "another metric", Values: values(t, s, "subscriptionName", "orders", "mode", "OldestUnackedMessageAge"), Want: 12.5},
 		{Name: "a topic", Values: values(t, s, "topicName", "orders", "mode", "MessageSizes"), Want: 3},
-		{Name: "no subscription", Values: values(t, s, "subscriptionName", "none"), Err: "there is no time series", Kind: scalers.NotFound},
-		{Name: "no subscription, and a value for that", Values: values(t, s, "subscriptionName", "none", "valueIfNull", "4"), Want: 4},
+		{Name: "no subscription", Values: values(t, s, "subscriptionName", "none"), Err: "there is no time series", Kind: scalers.NotFound, Empty: true},
+		{Name: "no subscription, and a value for that", Values: values(t, s, "subscriptionName", "none", "valueIfNull", "4"), Want: 4, Empty: true},
 		{Name: "a name that cannot be", Values: values(t, s, "subscriptionName", "googly"), Err: `a name does not begin with "goog"`, Kind: scalers.Invalid},
 		{Name: "no such metric", Values: values(t, s, "subscriptionName", "orders", "mode", "Nothing"), Err: "NotFound: Cannot find metric", Kind: scalers.NotFound},
 		{Name: "an aggregation of a gauge", Values: values(t, s, "subscriptionName", "orders", "aggregation", "sum"), Err: "GAUGE", Kind: scalers.Invalid},
@@ -50,8 +50,8 @@ func TestConformanceStackdriver(t *testing.T) {
 		{Name: "reduced", Values: values(
 			t, s, "projectId", "shop", "filter", filter, "alignmentPeriodSeconds", "60", "alignmentAligner", "mean", "alignmentReducer", "Sum",
 		), Want: 7},
-		{Name: "nothing", Values: values(t, s, "projectId", "shop", "filter", only("none")), Err: "there is no time series", Kind: scalers.NotFound},
-		{Name: "nothing, and a value for that", Values: values(t, s, "projectId", "shop", "filter", only("none"), "valueIfNull", "2"), Want: 2},
+		{Name: "nothing", Values: values(t, s, "projectId", "shop", "filter", only("none")), Err: "there is no time series", Kind: scalers.NotFound, Empty: true},
+		{Name: "nothing, and a value for that", Values: values(t, s, "projectId", "shop", "filter", only("none"), "valueIfNull", "2"), Want: 2, Empty: true},
 		{Name: "a filter that is none", Values: values(t, s, "projectId", "shop", "filter", "metric"), Err: "InvalidArgument", Kind: scalers.Invalid},
 	})
 }

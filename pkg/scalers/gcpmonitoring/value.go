@@ -14,7 +14,7 @@ import (
 // is zero, as it always was; so is a value below zero.
 func reading(op string, series *monitoringpb.TimeSeries) scalers.Reading {
 	if len(series.GetPoints()) == 0 {
-		return scalers.Reading{FalseZero: true}
+		return scalers.Reading{FalseZero: true, Empty: true}
 	}
 	point := series.GetPoints()[0]
 	v, err := number(point.GetValue())
@@ -41,9 +41,11 @@ func measured(op string, v float64) scalers.Reading {
 // absent is the reading when there is no time series.
 func (n ifNull) absent(op string) scalers.Reading {
 	if n.given {
-		return measured(op, n.value)
+		r := measured(op, n.value)
+		r.Empty = true
+		return r
 	}
-	return scalers.Reading{Err: &scalers.Error{
+	return scalers.Reading{Empty: true, Err: &scalers.Error{
 		Kind: scalers.NotFound, Op: op, Err: errors.New("there is no time series"),
 		Hint: "check the names and that the metric has values; idle resources may have none",
 	}}

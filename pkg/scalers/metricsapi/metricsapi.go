@@ -108,5 +108,5 @@ func reading(d document, location string) scalers.Reading {
 	case errors.Is(err, errSelector):
 		e.Kind, e.Hint = scalers.Invalid, `write it as name{label="value"}`
 	}
-	return scalers.Reading{Err: e}
+	return scalers.Reading{Err: e, Empty: errors.Is(err, errNothing)}
 }

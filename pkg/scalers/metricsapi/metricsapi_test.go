@@ -288,7 +288,7 @@ func TestConformance(t *testing.T) {
 		{Name: "YAML", Values: at("/yaml", "format", "yaml"), Want: 4},
 		{Name: "XML", Values: at("/xml", "format", "xml"), Want: 5},
 		{Name: "a page of metrics", Values: at("/metrics", "format", "prometheus", "valueLocation", `n{a="b"}`), Want: 6, MetricName: `s0-metric-api-n{a="b"}`},
-		{Name: "nothing there", Values: at("/json", "valueLocation", "m"), Err: nothing, Kind: scalers.NotFound},
+		{Name: "nothing there", Values: at("/json", "valueLocation", "m"), Err: nothing, Kind: scalers.NotFound, Empty: true},
 		{Name: "no number", Values: at("/json", "valueLocation", "text"), Err: "not a number", Kind: scalers.BadAnswer},
 		{Name: "another format", Values: at("/json", "format", "xml"), Err: "not XML", Kind: scalers.BadAnswer},
 		{Name: "no selector", Values: at("/metrics", "format", "prometheus", "valueLocation", "n{"), Err: "not a selector", Kind: scalers.Invalid},

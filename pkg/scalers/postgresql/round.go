@@ -87,7 +87,7 @@ func receive(p *pgconn.Pipeline) (scalers.Reading, error) {
 			return out, err
 		case syncs > 0: // how the transaction ended does not matter
 		case refused:
-			out.Err = verdict(sqlquery.Op, told)
+			out = scalers.Reading{Err: verdict(sqlquery.Op, told)}
 		case results == len(before()):
 			out = got
 		}

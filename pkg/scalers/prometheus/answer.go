@@ -133,18 +133,25 @@ func (a answer) sample(v []json.RawMessage, empty bool) scalers.Reading {
 	case err != nil:
 		return bad("", "the sample's value is not a number")
 	case math.IsNaN(f) || math.IsInf(f, 0):
-		return a.missing(empty, "the value is not finite")
+		return a.unusable(empty, "the value is not finite")
 	}
 	f = max(0, f)
 	return scalers.Reading{Value: f, At: instant(v[0]), FalseZero: f == 0 && len(a.Warnings) > 0}
 }
 
-// missing is what the lack of a value means.
-func (a answer) missing(empty bool, problem string) scalers.Reading {
+// unusable is what the lack of a value means.
+func (a answer) unusable(empty bool, problem string) scalers.Reading {
 	if empty {
 		return scalers.Reading{FalseZero: len(a.Warnings) > 0}
 	}
 	return bad(`check that what the query reads is still exported; where that means no work, append "or vector(0)"`, "%s", problem)
+}
+
+// missing is unusable where there is nothing at all.
+func (a answer) missing(empty bool, problem string) scalers.Reading {
+	r := a.unusable(empty, problem)
+	r.Empty = true
+	return r
 }
 
 // instant reads the time of a sample, in seconds since 1970; zero when it is none.

@@ -1,6 +1,7 @@
 package prometheus_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,10 +71,7 @@ func TestResults(t *testing.T) {
 			})
 			lax, strict := values(url, nil), values(url, nil, "ignoreNullValues", "false")
 			readings := fetch(t, connect(t, lax), lax, strict)
-			if c.strict == "" {
-				c.strict = c.err
-			}
-			for i, want := range []string{c.err, c.strict} {
+			for i, want := range []string{c.err, cmp.Or(c.strict, c.err)} {
 				r := readings[i]
 				got := ""
 				if r.Err != nil {
@@ -81,6 +79,9 @@ func TestResults(t *testing.T) {
 				}
 				if got != want || want == "" && (r.Value != c.value || r.FalseZero != c.falseZero) {
 					t.Errorf("lax %v: got %v, doubted %v, %s\nwant %v, doubted %v, %s", i == 0, r.Value, r.FalseZero, got, c.value, c.falseZero, want)
+				}
+				if want := strings.Contains(c.strict, "empty") || strings.Contains(c.strict, "null"); r.Empty != want {
+					t.Errorf("empty is %v", r.Empty)
 				}
 				if r.Err != nil && scalers.KindOf(r.Err) != scalers.BadAnswer {
 					t.Errorf("kind %s", scalers.KindOf(r.Err))

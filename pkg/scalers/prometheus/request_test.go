@@ -26,8 +26,8 @@ func TestConformance(t *testing.T) {
 	scalertest.Run(t, prometheus.Scaler, []scalertest.Case{
 		{Name: "a sum", Values: at("sum(jobs)"), Want: 12, MetricName: "s0-prometheus"},
 		{Name: "one series, over several lines", Values: at("jobs{\n  queue=\"a\"\n}"), Want: 7},
-		{Name: "a query that finds nothing", Values: at("none")},
-		{Name: "a query that finds nothing, where that is an error", Values: at("none", "ignoreNullValues", "false"), Err: "the result is empty", Kind: scalers.BadAnswer},
+		{Name: "a query that finds nothing", Values: at("none"), Empty: true},
+		{Name: "a query that finds nothing, where that is an error", Values: at("none", "ignoreNullValues", "false"), Err: "the result is empty", Kind: scalers.BadAnswer, Empty: true},
 		{Name: "NaN", Values: at("odd")},
 		{Name: "infinity, where that is an error", Values: at("sum(jobs)/0", "ignoreNullValues", "false"), Err: "the value is not finite", Kind: scalers.BadAnswer},
 		{Name: "two samples", Values: at("jobs"), Err: "the result has 2 samples", Kind: scalers.BadAnswer},

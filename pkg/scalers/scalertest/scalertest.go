@@ -46,6 +46,9 @@ type Case struct {
 	// as "s0-redis-jobs"; empty is not checked.
 	MetricName string
 
+	// Empty is Reading.Empty, also of a reading with an error.
+	Empty bool
+
 	// Err is a part of the error's text; empty means that there must be none.
 	// The error may be the reading's, or that of Open or Fetch as a whole.
 	Err string
@@ -142,6 +145,9 @@ func (u *upstream) measure(t *testing.T, c Case) {
 		return
 	}
 	u.remember(trigger.Query, readings[0])
+	if readings[0].Empty != c.Empty {
+		t.Errorf("whether the answer was empty: %v, want %v", readings[0].Empty, c.Empty)
+	}
 	if readings[0].Err != nil {
 		c.compareError(t, readings[0].Err)
 		return

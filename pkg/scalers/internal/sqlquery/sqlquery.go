@@ -61,7 +61,7 @@ func BindTLS(s *tlsconf.Settings, p *param.Set) {
 // Number is the reading of an answer's first row. Null says that it is NULL.
 func Number(text string, null bool) scalers.Reading {
 	if null {
-		return wrong("it gave NULL", "say which number that is, as by coalesce(..., 0)")
+		return empty(wrong("it gave NULL", "say which number that is, as by coalesce(..., 0)"))
 	}
 	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) { // what it says quotes the value
@@ -72,7 +72,7 @@ func Number(text string, null bool) scalers.Reading {
 
 // NoRow is the reading of an answer without a row.
 func NoRow() scalers.Reading {
-	return wrong("it gave no row", "make it give one row with one number, as by count(*)")
+	return empty(wrong("it gave no row", "make it give one row with one number, as by count(*)"))
 }
 
 // Columns is the reading of an answer that has not one column but n.
@@ -82,6 +82,11 @@ func Columns(n int) scalers.Reading {
 
 func wrong(problem, hint string) scalers.Reading {
 	return scalers.Reading{Err: &scalers.Error{Kind: scalers.BadAnswer, Op: Op, Err: errors.New(problem), Hint: hint}}
+}
+
+func empty(r scalers.Reading) scalers.Reading {
+	r.Empty = true
+	return r
 }
 
 // Memory knows which queries were slow. The zero value knows nothing. It is safe
