@@ -4,9 +4,12 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,6 +140,48 @@ func TestMetricsFollowAnObjectFromItsFirstMessageToItsEnd(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// apiObject scales on a number of an HTTP API, under a name of its own.
+const apiObject = `
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: {{.Name}}}
+spec:
+  scaleTargetRef: {name: {{.Name}}}
+  pollingInterval: 1
+  maxReplicaCount: 10
+  triggers:
+  - type: metrics-api
+    name: waiting
+    metadata: {url: "{{.Address}}", valueLocation: waiting, targetValue: "5"}`
+
+func TestAnAnswerWithoutResultIsCountedAndChangesNothing(t *testing.T) {
+	var answer atomic.Value
+	answer.Store(`{}`)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := io.WriteString(w, answer.Load().(string)); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer api.Close()
+	ns := cluster.NewNamespace(t)
+	v := values{"Name": "empty", "Address": api.URL, "Replicas": 2}
+	apply(t, ns, idle, v)
+	apply(t, ns, apiObject, v)
+	const empty = "ignoreNullValues=false metricName=s0-metric-api-waiting resourceType=ScaledObject scaledResource=empty triggerName=waiting"
+	reads(t, "keda_scaler_empty_upstream_responses_total", ns, empty, "above 1", above(1))
+	reads(t, "keda_scaler_detail_errors_total", ns,
+		"metric=s0-metric-api-waiting scaledObject=empty scaler=waiting triggerIndex=0 type=scaledobject", "above 1", above(1))
+	awaitReplicas(t, time.Second, ns, "empty", "is left alone", func(want, _ int32) bool { return want == 2 })
+
+	answer.Store(`{"waiting": 23}`)
+	awaitReplicas(t, 40*time.Second, ns, "empty", "follows the number", func(want, _ int32) bool { return want == 5 })
+	counted := series(scrape(t), "keda_scaler_empty_upstream_responses_total", ns)[empty]
+	heldFor(t, 3*time.Second, ns, "empty", 5)
+	if now := series(scrape(t), "keda_scaler_empty_upstream_responses_total", ns)[empty]; now != counted {
+		t.Errorf("%v answers are counted as empty, of which %v were", now, counted)
+	}
 }
 
 // count is how many observations a histogram has, over all labels.
