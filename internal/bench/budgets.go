@@ -15,14 +15,15 @@ const (
 	maxCPU         = 3 * time.Millisecond // per second
 	maxWake        = 250 * time.Millisecond
 	maxRestart     = 10 * time.Second
+	maxAdmission   = 20 * time.Millisecond
 	maxLate        = 20 * time.Millisecond // by which a slow source may delay reads at the median
 )
 
 // verdicts puts each budget beside what was measured.
 func (r *report) verdicts() [][]string {
 	var connections, writes float64
-	var memory, cpu, busyCPU, trips, wakes, starts []string
-	fits := map[string]bool{"memory": true, "cpu": true, "wake": true, "start": true, "trips": true}
+	var memory, cpu, busyCPU, trips, wakes, starts, admissions []string
+	fits := map[string]bool{"memory": true, "cpu": true, "wake": true, "start": true, "trips": true, "admission": true}
 	hold := func(what string, ok bool) { fits[what] = fits[what] && ok }
 	for _, x := range r.results {
 		size := count(x.n) + ": "
@@ -43,6 +44,9 @@ func (r *report) verdicts() [][]string {
 		wake := quantile(x.wakes, 0.99)
 		wakes = append(wakes, size+short(wake))
 		hold("wake", wake < maxWake)
+		admission := quantile(x.admissions, 0.99)
+		admissions = append(admissions, size+millis(admission))
+		hold("admission", admission < maxAdmission)
 		last := max(quantile(x.start.measured, 1), quantile(x.restart.measured, 1))
 		starts = append(starts, size+short(last))
 		hold("start", last < maxRestart)
@@ -56,6 +60,7 @@ func (r *report) verdicts() [][]string {
 		{"Kubernetes writes in steady state", "0", whole(writes) + " per minute", met(writes == 0), "audit log, idle and busy"},
 		{"Message → `spec.replicas`, p99", "< 250 ms", join(wakes), met(fits["wake"]), fmt.Sprintf("%d messages, seen by a watch", r.trials)},
 		{"Restart → all triggers measured", "< 10 s", join(starts), met(fits["start"]), "last list first asked for at Redis; the slower of both starts"},
+		{"Admission of a ScaledObject, p99", "< 20 ms", join(admissions), met(fits["admission"]), "the whole request to create one, without keeping it"},
 	}
 	return append(out, r.results[0].readVerdict()...)
 }

@@ -22,8 +22,10 @@ type result struct {
 	wakes     []time.Duration // from message to spec.replicas
 	all       []time.Duration // the same when all lists are filled at once
 	downs     int             // workloads that went to zero though they had work
-	reads     []readRow
-	versions  string
+	// admissions are creations that were not kept, from request to answer.
+	admissions []time.Duration
+	reads      []readRow
+	versions   string
 }
 
 // measureSize does everything for n ScaledObjects on a cluster of their own.
@@ -42,7 +44,7 @@ func measureSize(ctx context.Context, o *options, log *progress, bin string, n i
 	}
 	r := &result{n: n, hpaPeriod: hpaPeriod(n)}
 	l := load{prefix: "bench", n: n, addr: b.server.Addr()}
-	steps := []func(context.Context, *result, load) error{b.prepare, b.whileIdle, b.wake, b.wakeAll, b.whileBusy}
+	steps := []func(context.Context, *result, load) error{b.prepare, b.whileIdle, b.admit, b.wake, b.wakeAll, b.whileBusy}
 	if withReads {
 		steps = append(steps, b.readAll)
 	}

@@ -112,6 +112,9 @@ func (r *report) timeRows() [][]string {
 		row("Start, idle → each list measured", "p50 104 s, last 207 s (N = 1,000)", func(x *result) string { return spread(x.start.measured) }),
 		row("Start, idle → each list signals", "", func(x *result) string { return short(x.start.armed) }),
 		row("Restart after kill -9, busy → each list measured", "", func(x *result) string { return spread(x.restart.measured) }),
+		row("A ScaledObject to be created → admitted or refused", "", func(x *result) string {
+			return fmt.Sprintf("p50 %s, p99 %s, last %s", millis(quantile(x.admissions, 0.5)), millis(quantile(x.admissions, 0.99)), millis(quantile(x.admissions, 1)))
+		}),
 		row("Workloads that went to zero with work waiting", "", func(x *result) string { return count(x.downs) }),
 		row("Creating all, until the last HPA exists", "235 s (N = 1,000)", func(x *result) string { return short(x.created) }),
 	}

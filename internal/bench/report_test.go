@@ -15,7 +15,7 @@ func measured(n int) *result {
 	return &result{
 		n: n, versions: "weir dev", empty: 100 << 20, created: time.Minute, idle: quick(), busy: quick(),
 		start: &started{measured: times, armed: 2 * time.Second}, restart: &started{measured: times},
-		wakes: []time.Duration{60 * time.Millisecond}, all: times,
+		wakes: []time.Duration{60 * time.Millisecond}, all: times, admissions: []time.Duration{4 * time.Millisecond, 9 * time.Millisecond},
 		reads: []readRow{
 			{source: "0 ms", via: "weir's port", clients: 8, took: []time.Duration{time.Millisecond}, span: time.Second},
 			{source: "50 ms", via: "weir's port", clients: 8, took: []time.Duration{2 * time.Millisecond}, span: time.Second},
@@ -35,6 +35,7 @@ func TestMarkdownHasARowForEachMeasurement(t *testing.T) {
 		"| Per minute, unless it says otherwise | 1,000 idle | 1,000 busy | 10,000 idle | 10,000 busy | KEDA, 1,000 idle | KEDA, 1,000 busy |\n|---|---|---|---|---|---|---|\n",
 		"| Commands at Redis | 2,000 | 2,000 | 20,000 | 20,000 | 6,000 | 12,600 |",
 		"| Start, idle → each list measured | p50 40 ms, p99 1.5 s, last 1.5 s |",
+		"| A ScaledObject to be created → admitted or refused | p50 4.0 ms, p99 9.0 ms, last 9.0 ms |",
 		"| 50 ms | weir's port | 8 | 1 | 2.0 ms | 2.0 ms | 2.0 ms | 2.0 ms |",
 		"| A read does not wait for the source | source of 0 and 50 ms alike | p50 by weir's port 1.0 ms and 2.0 ms | met | 8 clients |",
 	} {
@@ -60,6 +61,7 @@ func TestVerdictsSayWhatIsMissed(t *testing.T) {
 		"CPU per 1,000":            func(r *result) { r.idle.cpu = 0.19 },
 		"Kubernetes writes":        func(r *result) { r.busy.perMin = 0.5 },
 		"Message →":                func(r *result) { r.wakes = []time.Duration{250 * time.Millisecond} },
+		"Admission of":             func(r *result) { r.admissions[1] = 20 * time.Millisecond },
 		"Restart →":                func(r *result) { r.restart.measured = []time.Duration{10 * time.Second} },
 		"A read does not wait for": func(r *result) { r.reads[1].took = []time.Duration{50 * time.Millisecond} },
 	} {
