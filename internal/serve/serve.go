@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -35,6 +36,13 @@ func run(ctx context.Context, o *options, registry *scalers.Registry, network *o
 	quietLibraries(log)
 	config, err := restConfig(o)
 	if err != nil {
+		return err
+	}
+	found, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("making a discovery client: %w", err)
+	}
+	if err := awaitDefinitions(ctx, found, log); err != nil || ctx.Err() != nil {
 		return err
 	}
 	m, debug, err := newManager(config, o)
