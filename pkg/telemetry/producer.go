@@ -20,10 +20,14 @@ type producer struct {
 	from    prometheus.Gatherer
 	metrics map[string]Metric // by name in Prometheus
 	began   time.Time         // when counting began
+	deltas  *deltas           // nil for totals
 }
 
-func newProducer(from prometheus.Gatherer, metrics []Metric) *producer {
+func newProducer(from prometheus.Gatherer, metrics []Metric, delta bool) *producer {
 	p := &producer{from: from, metrics: map[string]Metric{}, began: time.Now()}
+	if delta {
+		p.deltas = new(deltas)
+	}
 	for _, m := range metrics {
 		p.metrics[m.Name] = m
 	}
@@ -55,6 +59,9 @@ func (p *producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 		default:
 			out.Metrics = append(out.Metrics, p.convert(f.GetMetric(), &m, m.Deprecated, unit, 1, now))
 		}
+	}
+	if p.deltas != nil {
+		p.deltas.since(out.Metrics, now)
 	}
 	return []metricdata.ScopeMetrics{out}, err
 }

@@ -39,7 +39,10 @@ const (
 )
 
 // plan is what is pushed, and how.
-type plan struct{ metrics, traces protocol }
+type plan struct {
+	metrics, traces protocol
+	delta           bool // of metrics: what came since the last push
+}
 
 // planOf reads it from the configuration and the environment.
 func planOf(c Config) (plan, error) {
@@ -49,7 +52,8 @@ func planOf(c Config) (plan, error) {
 	metrics, errMetrics := wanted(c.Getenv, "METRICS", c.PushMetrics)
 	traces, errTraces := wanted(c.Getenv, "TRACES",
 		c.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || c.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "")
-	return plan{metrics, traces}, errors.Join(errMetrics, errTraces)
+	delta, errDelta := prefersDelta(c.Getenv)
+	return plan{metrics, traces, delta}, errors.Join(errMetrics, errTraces, errDelta)
 }
 
 // wanted says how a signal is pushed. By is whether it is without a variable that
@@ -83,7 +87,7 @@ func wanted(getenv func(string) string, signal string, by bool) (protocol, error
 // returns at once when nothing is to be pushed. It may be called once, as
 // OpenTelemetry's own errors are kept in one place per process.
 func (t *Telemetry) Run(ctx context.Context) (err error) {
-	if t.plan == (plan{}) {
+	if t.plan.metrics == "" && t.plan.traces == "" {
 		return nil
 	}
 	otel.SetLogger(logr.FromSlogHandler(t.cfg.Log.Handler()))
@@ -118,7 +122,7 @@ func (t *Telemetry) Run(ctx context.Context) (err error) {
 		if err != nil {
 			return fmt.Errorf("preparing to push metrics: %w", err)
 		}
-		reader := metric.NewPeriodicReader(exporter, metric.WithProducer(newProducer(t.registry, Metrics(t.cfg.HighCardinality))))
+		reader := metric.NewPeriodicReader(exporter, metric.WithProducer(newProducer(t.registry, Metrics(t.cfg.HighCardinality), t.plan.delta)))
 		stops = append(stops, metric.NewMeterProvider(metric.WithResource(about), metric.WithReader(reader)).Shutdown)
 	}
 	<-ctx.Done()

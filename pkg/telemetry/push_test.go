@@ -414,10 +414,11 @@ func TestTheEnvironmentSaysWhatIsPushed(t *testing.T) {
 		},
 		"switched off": {env: map[string]string{"OTEL_SDK_DISABLED": "TRUE", "OTEL_TRACES_EXPORTER": "otlp"}, push: true},
 		"nonsense": {
-			env:  map[string]string{"OTEL_TRACES_EXPORTER": "jaeger", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+			env:  map[string]string{"OTEL_TRACES_EXPORTER": "jaeger", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "both"},
 			push: true,
 			err: `reading what is to be pushed: $OTEL_EXPORTER_OTLP_METRICS_PROTOCOL or $OTEL_EXPORTER_OTLP_PROTOCOL must be "http/protobuf" or "grpc"` +
-				"\n" + `$OTEL_TRACES_EXPORTER must be "otlp" or "none"`,
+				"\n" + `$OTEL_TRACES_EXPORTER must be "otlp" or "none"` +
+				"\n" + `$OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE must be "cumulative", "delta" or "lowmemory"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
