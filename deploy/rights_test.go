@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -108,5 +109,30 @@ func TestTheHPAControllerMayReadMetrics(t *testing.T) {
 	r := one[*rbacv1.ClusterRole](t, objects, b.RoleRef.Name).Rules
 	if len(r) != 1 || !slices.Equal(r[0].APIGroups, []string{"external.metrics.k8s.io"}) || !slices.Equal(r[0].Verbs, []string{"get", "list"}) {
 		t.Errorf("rules are %v", r)
+	}
+}
+
+// TestUsersGetNoMoreThanToSee states what the roles for people allow: what views are
+// given, and who may ask weir itself, which is nobody as installed.
+func TestUsersGetNoMoreThanToSee(t *testing.T) {
+	objects := load(t, "weir.yaml")
+	for _, r := range one[*rbacv1.ClusterRole](t, objects, "weir-view").Rules {
+		for _, verb := range r.Verbs {
+			if !slices.Contains([]string{"get", "list", "watch"}, verb) {
+				t.Errorf("viewers may %s %v", verb, r.Resources)
+			}
+		}
+	}
+	explain := one[*rbacv1.Role](t, objects, "weir-explain")
+	want := rbacv1.PolicyRule{
+		APIGroups: []string{""}, Resources: []string{"services/proxy"}, ResourceNames: []string{"http:" + name + ":metrics"}, Verbs: []string{"get"},
+	}
+	if explain.Namespace != namespace || len(explain.Rules) != 1 || !reflect.DeepEqual(explain.Rules[0], want) {
+		t.Errorf("to ask weir takes %v in %s", explain.Rules, explain.Namespace)
+	}
+	for _, o := range objects {
+		if b, ok := o.(*rbacv1.RoleBinding); ok && b.RoleRef.Name == explain.Name {
+			t.Errorf("%s gives to %v what weir knows of all namespaces", b.Name, b.Subjects)
+		}
 	}
 }

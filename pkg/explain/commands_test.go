@@ -55,10 +55,14 @@ func TestWhatCannotBeExplainedHasStatusOne(t *testing.T) {
 		},
 		"the namespace of another context": {
 			nil, "explain orders --context=other",
-			`no ScaledObject or ScaledJob "orders" in namespace "other"; list what there is with: weir status -n other, or weir status -A`,
+			`no ScaledObject or ScaledJob "orders" in namespace "other"; there is one in namespace "shop": give -n shop`,
 		},
 		"another namespace": {
 			nil, "explain orders --context=other -n elsewhere",
+			`no ScaledObject or ScaledJob "orders" in namespace "elsewhere"; there is one in namespace "shop": give -n shop`,
+		},
+		"another namespace, and no right to look into all": {
+			func(s *scene) { s.forbidden = []string{"/v1alpha1/scaledobjects", "/v1alpha1/scaledjobs"} }, "explain orders -n elsewhere",
 			`no ScaledObject or ScaledJob "orders" in namespace "elsewhere"; list what there is with: weir status -n elsewhere, or weir status -A`,
 		},
 		"the object may not be read": {
@@ -88,6 +92,14 @@ func TestWhatCannotBeExplainedHasStatusOne(t *testing.T) {
 	}
 }
 
+func TestANameInManyNamespacesIsNotListedWhole(t *testing.T) {
+	t.Parallel()
+	err := &explain.NotFoundError{Kind: "ScaledJob", Namespace: "shop", Name: "orders", Elsewhere: []string{"a", "b", "c"}}
+	if want := `no ScaledJob "orders" in namespace "shop"; there are in 3 others, such as "a": give -n a`; err.Error() != want {
+		t.Errorf("got  %s\nwant %s", err, want)
+	}
+}
+
 func TestWhyWeirWasNotSeen(t *testing.T) {
 	t.Parallel()
 	const forward = "or run kubectl -n weir-system port-forward service/weir 8080 and give --server=http://localhost:8080"
@@ -100,7 +112,12 @@ func TestWhyWeirWasNotSeen(t *testing.T) {
 		"directly":               {nil, "--server=SERVER/", ""},
 		"no right": {
 			func(s *scene) { s.forbidden = []string{"/services/"} }, "",
-			"not allowed (needs get services/proxy in namespace weir-system); ask for it, " + forward,
+			`not allowed (needs get services/proxy of "http:weir:metrics" in namespace weir-system, as Role weir-explain allows); ask for it, ` + forward,
+		},
+		"no right to another Service": {
+			func(s *scene) { s.forbidden = []string{"/services/http:other:metrics/"} }, "--weir-service=other --weir-namespace=ns",
+			`not allowed (needs get services/proxy of "http:other:metrics" in namespace ns, as Role weir-explain allows); ask for it, ` +
+				"or run kubectl -n ns port-forward service/other 8080 and give --server=http://localhost:8080",
 		},
 		"another Service": {
 			nil, "--weir-service=other --weir-namespace=ns",

@@ -153,7 +153,7 @@ func (f *flags) sources(version string) (sources, string, error) {
 		s.weir = direct{f.server, &http.Client{Timeout: readTimeout}}
 	} else {
 		service := apiKind{version: "v1", plural: "services", sub: "proxy"}
-		s.weir = proxied{api, service.path(f.weirNamespace, "http:"+f.weirService+":metrics")}
+		s.weir = proxied{api, service.path(f.weirNamespace, s.way.proxied())}
 	}
 	return s, namespace, nil
 }
@@ -164,7 +164,7 @@ scaling as its spec asks: it is not ready, a trigger cannot be measured, or its 
 does not scale. An object that is paused is fine.`
 
 const rightsHelp = `Everything is only read, with your rights: each that is missing takes away one part,
-which the end of the output names. Weir's own view needs get on services/proxy in the
+which the end of the output names. Weir's own view needs the Role weir-explain in the
 namespace of weir, or --server.`
 
 func explainCommand(c Config) *cobra.Command {

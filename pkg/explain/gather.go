@@ -62,11 +62,21 @@ func podResource() apiKind { return apiKind{version: "v1", plural: "pods"} }
 func jobResource() apiKind { return apiKind{group: "batch", version: "v1", plural: "jobs"} }
 
 // NotFoundError says that there is no object of the name.
-type NotFoundError struct{ Kind, Namespace, Name string }
+type NotFoundError struct {
+	Kind, Namespace, Name string
+	Elsewhere             []string // namespaces that have such an object, sorted; empty also when they may not be listed
+}
 
 // Error implements error.
 func (e *NotFoundError) Error() string {
 	kind := cmp.Or(e.Kind, v1alpha1.KindScaledObject+" or "+v1alpha1.KindScaledJob)
+	switch len(e.Elsewhere) {
+	case 0:
+	case 1:
+		return fmt.Sprintf("no %s %q in namespace %q; there is one in namespace %q: give -n %[4]s", kind, e.Name, e.Namespace, e.Elsewhere[0])
+	default:
+		return fmt.Sprintf("no %s %q in namespace %q; there are in %d others, such as %q: give -n %[5]s", kind, e.Name, e.Namespace, len(e.Elsewhere), e.Elsewhere[0])
+	}
 	return fmt.Sprintf("no %s %q in namespace %q; list what there is with: weir status -n %s, or weir status -A", kind, e.Name, e.Namespace, e.Namespace)
 }
 
@@ -114,7 +124,27 @@ func (f *facts) object(ctx context.Context, r *reader, of subject) error {
 		case missing:
 		}
 	}
-	return &NotFoundError{of.kind, of.namespace, of.name}
+	return &NotFoundError{of.kind, of.namespace, of.name, elsewhere(ctx, r.from, of)}
+}
+
+// elsewhere are the namespaces that have an object of the name: a namespace is
+// easily forgotten. Whoever may not list them is told nothing.
+func elsewhere(ctx context.Context, from getter, of subject) []string {
+	r := &reader{from: from}
+	var all []metav1.PartialObjectMetadata
+	for kind, plural := range map[string]string{v1alpha1.KindScaledObject: "scaledobjects", v1alpha1.KindScaledJob: "scaledjobs"} {
+		if of.kind == "" || of.kind == kind {
+			r.many(ctx, plural, kedaResource(plural), "", url.Values{"fieldSelector": {"metadata.name=" + of.name}}, listed(&all))
+		}
+	}
+	var out []string
+	for i := range all {
+		if all[i].Name == of.name {
+			out = append(out, all[i].Namespace)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // scaledObject reads what belongs to a ScaledObject.
@@ -250,6 +280,10 @@ type weirWay struct {
 	namespace, service string
 }
 
+// proxied is the Service as the API server and its rules name it: by the scheme and
+// by the name of the port.
+func (w weirWay) proxied() string { return "http:" + w.service + ":metrics" }
+
 // weirRoute begins weir's own routes.
 const weirRoute = "/debug/weir/objects"
 
@@ -291,7 +325,8 @@ func (w weirWay) why(err error) string {
 	case w.direct:
 		return "cannot be read: " + err.Error() + "; correct --server"
 	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
-		return fmt.Sprintf("not allowed (needs get services/proxy in namespace %s); ask for it, %s", w.namespace, forward)
+		return fmt.Sprintf("not allowed (needs get services/proxy of %q in namespace %s, as Role weir-explain allows); ask for it, %s",
+			w.proxied(), w.namespace, forward)
 	case apierrors.IsServiceUnavailable(err):
 		return fmt.Sprintf("Service %q in namespace %q does not exist, or leads to no replica: see kubectl -n %s get services,pods; "+
 			"--weir-namespace and --weir-service name another", w.service, w.namespace, w.namespace)
