@@ -29,5 +29,5 @@ const Settle = settle
 
 // WithIndexes adds the indexes to a fake client.
 func WithIndexes(b *fake.ClientBuilder) *fake.ClientBuilder {
-	return b.WithIndex(&v1alpha1.ScaledObject{}, scaled.IndexAuth, authKeys).WithIndex(&v1alpha1.ScaledJob{}, scaled.IndexAuth, authKeys)
+	return b.WithIndex(&v1alpha1.ScaledObject{}, scaled.IndexAuth, scaled.AuthKeys).WithIndex(&v1alpha1.ScaledJob{}, scaled.IndexAuth, scaled.AuthKeys)
 }

@@ -74,13 +74,13 @@ func (r *Reconciler) ofReferrers() handler.EventHandler {
 		}
 	}
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { ask(q, e.Object, authKeys(e.Object)) },
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { ask(q, e.Object, authKeys(e.Object)) },
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { ask(q, e.Object, scaled.AuthKeys(e.Object)) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { ask(q, e.Object, scaled.AuthKeys(e.Object)) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 			if e.ObjectOld.GetGeneration() == e.ObjectNew.GetGeneration() && e.ObjectOld.GetUID() == e.ObjectNew.GetUID() {
 				return
 			}
-			was, is := authKeys(e.ObjectOld), authKeys(e.ObjectNew)
+			was, is := scaled.AuthKeys(e.ObjectOld), scaled.AuthKeys(e.ObjectNew)
 			ask(q, e.ObjectNew, without(was, is))
 			ask(q, e.ObjectNew, without(is, was))
 		},
@@ -90,15 +90,4 @@ func (r *Reconciler) ofReferrers() handler.EventHandler {
 // without returns what is in a and not in b.
 func without(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(key string) bool { return slices.Contains(b, key) })
-}
-
-// authKeys are the index keys of what a ScaledObject or ScaledJob refers to.
-func authKeys(o client.Object) []string {
-	switch o := o.(type) {
-	case *v1alpha1.ScaledObject:
-		return scaled.AuthKeys(o.Spec.Triggers)
-	case *v1alpha1.ScaledJob:
-		return scaled.AuthKeys(o.Spec.Triggers)
-	}
-	return nil
 }

@@ -15,7 +15,11 @@ import (
 )
 
 // Kstatus is the word of kstatus, by which kubectl plug-ins, Flux and Helm wait:
-// "Current", "InProgress", "Failed" or "Terminating".
+// "Current", "InProgress", "Failed" or "Terminating". Of an object that is not ready
+// it is "InProgress": most of what is wrong with one is put right by another, such as
+// a Secret that is applied after it, and what is not is refused at admission. A
+// condition Stalled would make it "Failed", also under KEDA, which would never remove
+// it.
 func Kstatus(o *unstructured.Unstructured) (string, error) {
 	result, err := status.Compute(o)
 	if err != nil {

@@ -22,8 +22,16 @@ import (
 // found by the authentication objects they refer to; see AuthKeys.
 const IndexAuth = "weir.auth"
 
-// AuthKeys are the index keys of the authentication objects that triggers refer to.
-func AuthKeys(list []v1alpha1.Trigger) []string {
+// AuthKeys are the index keys of the authentication objects that a ScaledObject or a
+// ScaledJob refers to; none of anything else.
+func AuthKeys(o client.Object) []string {
+	var list []v1alpha1.Trigger
+	switch o := o.(type) {
+	case *v1alpha1.ScaledObject:
+		list = o.Spec.Triggers
+	case *v1alpha1.ScaledJob:
+		list = o.Spec.Triggers
+	}
 	var keys []string
 	for _, t := range list {
 		if t.AuthenticationRef != nil {

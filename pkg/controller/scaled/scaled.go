@@ -1,18 +1,20 @@
 // Package scaled is what the controllers of ScaledObjects and of ScaledJobs have
 // in common: how an object's triggers are resolved and watched, what a reading
-// says, how problems, events and conditions are told, and who is asked to look at
-// an object again. It decides nothing and writes nothing.
+// says, what is remembered of an object between two passes, how problems, events
+// and conditions are told, and who is asked to look at an object again. It decides
+// nothing and writes nothing.
 package scaled
 
 import (
+	"cmp"
 	"context"
+	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -81,6 +83,17 @@ func (k Kind) Key(o engine.Owner) (key client.ObjectKey, ok bool) {
 	return client.ObjectKey{Namespace: namespace, Name: name}, ours && ok
 }
 
+// KeysOf are the objects of a kind among owners, or dependents.
+func KeysOf[S ~string](k Kind, owners []S) iter.Seq[client.ObjectKey] {
+	return func(yield func(client.ObjectKey) bool) {
+		for _, o := range owners {
+			if key, ours := k.Key(engine.Owner(o)); ours && !yield(key) {
+				return
+			}
+		}
+	}
+}
+
 // Queue is a controller's queue, once it runs. Its zero value is ready for use;
 // it is safe for concurrent use.
 type Queue struct {
@@ -138,7 +151,7 @@ func (k *Known[T]) Remove(key client.ObjectKey) {
 	delete(k.byName, key)
 }
 
-// Keys returns all keys, in no order.
+// Keys returns all keys, by namespace and name.
 func (k *Known[T]) Keys() []client.ObjectKey {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -146,21 +159,8 @@ func (k *Known[T]) Keys() []client.ObjectKey {
 	for key := range k.byName {
 		keys = append(keys, key)
 	}
+	slices.SortFunc(keys, func(a, b client.ObjectKey) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
 	return keys
-}
-
-// Event emits an event about o. Kind is Normal or
-// Warning; action is a word or two. Notes are cut to what the API
-// server takes.
-func Event(to events.EventRecorder, o runtime.Object, kind, reason, action, note string) {
-	const most = 1024
-	to.Eventf(o, nil, kind, reason, action, "%s", cut(note, most))
-}
-
-// cut shortens text to so many bytes.
-func cut(text string, most int) string {
-	if len(text) > most {
-		return strings.ToValidUTF8(text[:most-3], "") + "..."
-	}
-	return text
 }

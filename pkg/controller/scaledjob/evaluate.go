@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
@@ -47,10 +46,10 @@ func (r *Reconciler) evaluate(ctx context.Context, sj *v1alpha1.ScaledJob, st *o
 		st.refused, st.createAt = "", time.Time{}
 	}
 	r.settle(st, p, d, seen.signs, err)
-	st.lastActive = d.LastActive
-	st.record(d)
+	st.LastActive = d.LastActive
+	st.Decisions.Add(told(d))
 	r.OnDecision(sj.Namespace, sj.Name, told(d))
-	r.tellFailures(sj, st, d.Triggers)
+	r.tell.Failures(sj, &st.Memory, v1alpha1.EventScalerFailed, d.Triggers)
 	r.watch(sj, st, p, d)
 	if err != nil {
 		return &d, err
@@ -74,7 +73,7 @@ func (r *Reconciler) observe(st *object, p *plan) observation {
 		Now: now, Min: p.spec.MinReplicas(), Max: p.spec.MaxReplicas(),
 		Strategy: jobs.Strategy(s.EffectiveStrategy()), Calculation: jobs.Calculation(s.EffectiveCalculation()),
 		Percentage: s.CustomScalingRunningJobPercentage,
-		Interval:   p.interval, LastRound: st.lastRound, RetryAt: st.createAt, LastActive: st.lastActive,
+		Interval:   p.interval, LastRound: st.lastRound, RetryAt: st.createAt, LastActive: st.LastActive,
 	}, oldest: now}
 	if s.CustomScalingQueueLengthDeduction != nil {
 		out.Deduction = *s.CustomScalingQueueLengthDeduction
@@ -152,9 +151,9 @@ func (r *Reconciler) act(ctx context.Context, sj *v1alpha1.ScaledJob, st *object
 		if d.Reason == jobs.WorkWaiting {
 			st.lastRound = r.Now()
 		}
-		r.Log.Info("created Jobs", named(sj), slog.Int("jobs", made), slog.Int("from", int(d.From)), slog.Int("to", int(d.To)),
+		r.Log.Info("created Jobs", scaled.Named(sj), slog.Int("jobs", made), slog.Int("from", int(d.From)), slog.Int("to", int(d.To)),
 			slog.String("reason", string(d.Reason)), slog.String("message", d.Message))
-		r.event(sj, corev1.EventTypeNormal, v1alpha1.EventJobsCreated, "creating", fmt.Sprintf("created %s: %s", many(made), d.Message))
+		r.tell.Normal(sj, v1alpha1.EventJobsCreated, "creating", fmt.Sprintf("created %s: %s", many(made), d.Message))
 	}
 	if err == nil {
 		st.failedBy = ""
@@ -162,8 +161,8 @@ func (r *Reconciler) act(ctx context.Context, sj *v1alpha1.ScaledJob, st *object
 	}
 	text, cause := failedToCreate(made, int(wanted), err), scaled.Cause(err)
 	if made > 0 || cause != st.failedBy {
-		r.Log.Error("creating Jobs failed", named(sj), slog.Int("jobs", made), slog.Int("wanted", int(wanted)), slog.Any("error", err))
-		r.event(sj, corev1.EventTypeWarning, v1alpha1.EventJobCreateFailed, "creating", text)
+		r.Log.Error("creating Jobs failed", scaled.Named(sj), slog.Int("jobs", made), slog.Int("wanted", int(wanted)), slog.Any("error", err))
+		r.tell.Warning(sj, v1alpha1.EventJobCreateFailed, "creating", text)
 	}
 	st.failedBy = cause
 	if d.Message += "; " + text; made == 0 {
@@ -182,34 +181,13 @@ func (r *Reconciler) settle(st *object, p *plan, d jobs.Decision, signs []scaled
 	}
 }
 
-// tellFailures logs and emits when a trigger begins to fail or recovers.
-func (r *Reconciler) tellFailures(sj *v1alpha1.ScaledJob, st *object, list []decide.Trigger) {
-	var failing []string
-	for _, t := range list {
-		failed := slices.Contains(st.failing, t.Name)
-		if t.Err != "" {
-			failing = append(failing, t.Name)
-		}
-		switch {
-		case t.Err != "" && !failed:
-			r.Log.Warn("trigger cannot be measured", named(sj), slog.String("trigger", t.Name), slog.String("error", t.Err))
-			r.event(sj, corev1.EventTypeWarning, v1alpha1.EventScalerFailed, "measuring", t.Name+": "+t.Err)
-		case failed && t.State != decide.Unknown:
-			r.Log.Info("trigger can be measured again", named(sj), slog.String("trigger", t.Name))
-		case failed && t.Err == "":
-			failing = append(failing, t.Name) // not measured yet, with other settings
-		}
-	}
-	st.failing = failing
-}
-
 // watch tells the engine when work came or went, so that it watches for work only
 // where there is none.
 func (r *Reconciler) watch(sj *v1alpha1.ScaledJob, st *object, p *plan, d jobs.Decision) {
 	idle := !slices.ContainsFunc(d.Triggers, func(t decide.Trigger) bool { return t.State == decide.Busy })
-	if idle == st.watching {
+	if idle == st.Watching {
 		return
 	}
-	st.watching = idle
+	st.Watching = idle
 	r.Engine.Set(scaled.Job.Owner(client.ObjectKeyFromObject(sj)), p.uses(idle))
 }

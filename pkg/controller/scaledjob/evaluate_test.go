@@ -10,22 +10,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 	"github.com/weir-sh/weir/pkg/engine"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func text(t testing.TB, v any) string {
-	t.Helper()
-	out, err := yaml.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out)
-}
 
 const (
 	ready   = "True ScaledJobReady: the object is ready for scaling"
@@ -40,22 +31,22 @@ func TestWorkBecomesJobs(t *testing.T) {
 	w := newWorld(t, scaledJob(func(sj *v1alpha1.ScaledJob) { sj.Finalizers = nil }))
 	w.pass()
 	w.does("patch ScaledJob a", "status of ScaledJob a")
-	w.tells("Normal KEDAScalersStarted: measuring s0-fake-jobs every 30s")
+	w.Tells("Normal KEDAScalersStarted: measuring s0-fake-jobs every 30s")
 	w.says("Ready", "", "Active", "", "Paused", "False")
-	equal(t, "uses", len(w.engine.uses["scaledjob/ns/a"]), 1)
-	equal(t, "watches while there is no work", w.engine.uses["scaledjob/ns/a"][0].Watch, true)
+	equal(t, "uses", len(w.engine.Uses["scaledjob/ns/a"]), 1)
+	equal(t, "watches while there is no work", w.engine.Uses["scaledjob/ns/a"][0].Watch, true)
 
 	w.polls(time.Second, 0)
 	w.does("status of ScaledJob a")
-	w.tells("Normal ScaledJobReady: the object is ready for scaling")
+	w.Tells("Normal ScaledJobReady: the object is ready for scaling")
 	w.says("Ready", ready, "Active", atRest)
 
 	w.polls(time.Second, 5)
 	w.does("create Job x5", "status of ScaledJob a")
 	message := hasWork + "5 (target 1); 5 Jobs wanted, 0 unfinished, at most 100 (default): creating 5"
-	w.tells(created+"5 Jobs: "+message, "Normal ScaledJobActive: "+message)
+	w.Tells(created+"5 Jobs: "+message, "Normal ScaledJobActive: "+message)
 	w.says("Ready", ready, "Active", active)
-	equal(t, "watches while there is work", w.engine.uses["scaledjob/ns/a"][0].Watch, false)
+	equal(t, "watches while there is work", w.engine.Uses["scaledjob/ns/a"][0].Watch, false)
 	w.has(5, 0)
 
 	// The same reading, the same Jobs, and Jobs that ended since: nothing more.
@@ -63,23 +54,23 @@ func TestWorkBecomesJobs(t *testing.T) {
 	w.finish(2, batchv1.JobComplete)
 	w.pass()
 	w.does()
-	w.tells()
+	w.Tells()
 
 	w.polls(30*time.Second, 4)
 	w.does("create Job")
-	w.tells(created + "1 Job: " + hasWork + "4 (target 1); 4 Jobs wanted, 3 unfinished, at most 100 (default): creating 1")
+	w.Tells(created + "1 Job: " + hasWork + "4 (target 1); 4 Jobs wanted, 3 unfinished, at most 100 (default): creating 1")
 
 	w.finish(4, batchv1.JobFailed)
 	w.polls(30*time.Second, 0)
 	w.does("status of ScaledJob a")
-	w.tells("Normal ScaledJobInactive: no work in 1 trigger: s0-fake-jobs has 0 (target 1)")
+	w.Tells("Normal ScaledJobInactive: no work in 1 trigger: s0-fake-jobs has 0 (target 1)")
 	w.says("Active", atRest)
-	equal(t, "lastActiveTime", w.object().Status.LastActiveTime.UTC(), start().Add(32*time.Second))
+	equal(t, "lastActiveTime", w.object().Status.LastActiveTime.UTC(), scaledtest.Start().Add(32*time.Second))
 	for range 3 {
 		w.polls(30*time.Second, 0)
 	}
 	w.asks()
-	w.tells()
+	w.Tells()
 }
 
 func TestTheStatusAndTheJob(t *testing.T) {
@@ -129,7 +120,7 @@ triggersActivity:
 triggersTypes: fake
 `
 	sorted(&got)
-	equal(t, "status", text(t, got), status)
+	equal(t, "status", scaledtest.YAML(t, got), status)
 	made := w.jobs()[0]
 	if !strings.HasPrefix(made.Name, "a-") || len(made.Name) != 7 {
 		t.Errorf("the Job is called %q", made.Name)
@@ -172,7 +163,7 @@ spec:
       restartPolicy: OnFailure
 status: {}
 `
-	equal(t, "Job", text(t, made), manifest)
+	equal(t, "Job", scaledtest.YAML(t, made), manifest)
 }
 
 // sorted brings conditions into an order.
@@ -196,7 +187,7 @@ func TestFailingTriggers(t *testing.T) {
 	w.breaks("jobs", errors.New("connection refused"))
 	w.pass()
 	w.does("status of ScaledJob a")
-	w.tells("Warning KEDAScalerFailed: s0-fake-jobs: connection refused")
+	w.Tells("Warning KEDAScalerFailed: s0-fake-jobs: connection refused")
 	w.says("Ready", "False TriggerError: s0-fake-jobs cannot be read (connection refused)", "Active", "False ScalerNotActive: no trigger is known to have work")
 
 	// The other acts alone.
@@ -210,7 +201,7 @@ func TestFailingTriggers(t *testing.T) {
 	w.reads("more", 2)
 	w.polls(time.Second, 1)
 	w.does("status of ScaledJob a")
-	w.tells("Normal ScaledJobReady: the object is ready for scaling")
+	w.Tells("Normal ScaledJobReady: the object is ready for scaling")
 	snap, _ := w.r.Snapshot("ns", "a")
 	equal(t, "errors", snap.Errors, 1)
 
@@ -236,7 +227,7 @@ func TestAMinimum(t *testing.T) {
 	// One that ended is replaced without waiting for a poll.
 	w.finish(1, batchv1.JobComplete)
 	w.syncs()
-	w.same("asked for", w.queue.taken(), []string{"a"})
+	w.Same("asked for", w.queue.Taken(), []string{"a"})
 	w.pass()
 	w.does("create Job")
 	w.has(2, 1)
@@ -284,13 +275,13 @@ func TestStrategiesThatDoNotDeductAllJobsCreateOncePerInterval(t *testing.T) {
 
 // runs gives n Jobs without a pod one that runs.
 func (w *world) runs(n int) {
-	w.t.Helper()
+	w.T.Helper()
 	for _, j := range w.jobs() {
 		p := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: j.Name, Labels: map[string]string{v1alpha1.LabelScaledJobName: "a", "job-name": j.Name}},
 			Status:     corev1.PodStatus{Phase: corev1.PodRunning},
 		}
-		if n > 0 && w.api.Create(w.t.Context(), p) == nil {
+		if n > 0 && w.api.Create(w.T.Context(), p) == nil {
 			n--
 		}
 	}
@@ -328,9 +319,9 @@ func TestAnUpstreamThatNamesItsMetrics(t *testing.T) {
 		}
 	}))
 	w.pass()
-	equal(t, "uses", len(w.engine.uses["scaledjob/ns/a"]), 1)
-	q := w.engine.uses["scaledjob/ns/a"][0].Query
-	w.engine.samples[q] = engine.Sample{
+	equal(t, "uses", len(w.engine.Uses["scaledjob/ns/a"]), 1)
+	q := w.engine.Uses["scaledjob/ns/a"][0].Query
+	w.engine.Samples[q] = engine.Sample{
 		OK: true, Activity: busy, Measured: w.now,
 		Metrics: []metric{{Name: "left", Target: 10, Value: 20}, {Name: "none", Value: 900}, {Name: "right", Target: 2, Value: 6}},
 	}

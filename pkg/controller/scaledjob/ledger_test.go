@@ -50,7 +50,7 @@ func TestAJobThatNeverComesIsAskedFor(t *testing.T) {
 	w.lagging = true
 	w.lose = func() bool { return w.uids%2 == 0 } // every other answer
 	w.polls(time.Second, 2)
-	w.tells(
+	w.Tells(
 		created+"1 Job: "+hasWork+"2 (target 1); 2 Jobs wanted, 0 unfinished, at most 4 (default): creating 2",
 		"Warning KEDAJobCreateFailed: created 1 of 2 Jobs: creating a Job: context deadline exceeded",
 		"Normal ScaledJobActive: "+hasWork+"2 (target 1); 2 Jobs wanted, 0 unfinished, at most 4 (default): creating 2; created 1 of 2 Jobs: creating a Job: context deadline exceeded",
@@ -101,26 +101,26 @@ func TestACreationThatFailedOrNot(t *testing.T) {
 			w := newWorld(t, scaledJob())
 			w.polls(0, 0)
 			w.settles()
-			w.fail = failOn("create Job", row.err)
+			w.Fail = failOn("create Job", row.err)
 			w.polls(time.Second, 20)
 			w.asks("list Job", "create Job", "status of ScaledJob a") // one only
 			text := "creating a Job: " + row.err.Error()
-			w.tells("Warning KEDAJobCreateFailed: created 0 of 20 Jobs: "+text, "Warning ScaledJobCheckFailed: "+text,
+			w.Tells("Warning KEDAJobCreateFailed: created 0 of 20 Jobs: "+text, "Warning ScaledJobCheckFailed: "+text,
 				"Normal ScaledJobActive: "+hasWork+"20 (target 1); 20 Jobs wanted, 0 unfinished, at most 100 (default): creating 20; created 0 of 20 Jobs: "+text)
 			w.says("Ready", "False ScaledJobCheckFailed: "+text)
 			w.polls(5*time.Second, 20)
 			w.asks()
-			w.tells()
+			w.Tells()
 
 			// The next poll tries again. It is told anew when it is something else.
 			w.polls(30*time.Second, 20)
-			w.tells()
+			w.Tells()
 			w.forgets()
-			w.fail = failOn("create Job", errors.New("something else"))
+			w.Fail = failOn("create Job", errors.New("something else"))
 			w.polls(30*time.Second, 20)
-			equal(t, "told again", strings.HasSuffix(w.events[0], "creating a Job: something else"), true)
+			equal(t, "told again", strings.HasSuffix(w.Events[0], "creating a Job: something else"), true)
 			w.forgets()
-			w.fail = nil
+			w.Fail = nil
 			w.polls(30*time.Second, 20)
 			w.asks("list Job", "create Job x19", "status of ScaledJob a") // the twentieth was awaited until just now
 			w.says("Ready", ready)
@@ -147,7 +147,7 @@ func TestAFailureInTheMiddle(t *testing.T) {
 	w.polls(0, 0)
 	w.settles()
 	n := 0
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if call == "create Job" {
 			if n++; n > 5 {
 				return errors.New("exceeded quota")
@@ -162,9 +162,9 @@ func TestAFailureInTheMiddle(t *testing.T) {
 	}
 	message := hasWork + "40 (target 1); 40 Jobs wanted, 0 unfinished, at most 100 (default): creating 40"
 	failure := "created 5 of 40 Jobs: creating a Job: exceeded quota"
-	w.tells(created+"5 Jobs: "+message, "Warning KEDAJobCreateFailed: "+failure, "Normal ScaledJobActive: "+message+"; "+failure)
+	w.Tells(created+"5 Jobs: "+message, "Warning KEDAJobCreateFailed: "+failure, "Normal ScaledJobActive: "+message+"; "+failure)
 	w.says("Ready", ready)
-	w.same("told", w.told, []string{"ns/a has 5 more, measured 0s ago, error creating a Job: exceeded quota", "ns/a create 0 to 5: WorkWaiting"})
+	w.Same("told", w.told, []string{"ns/a has 5 more, measured 0s ago, error creating a Job: exceeded quota", "ns/a create 0 to 5: WorkWaiting"})
 }
 
 func TestANameThatIsTakenIsNotTheEnd(t *testing.T) {
@@ -172,7 +172,7 @@ func TestANameThatIsTakenIsNotTheEnd(t *testing.T) {
 	w := newWorld(t, scaledJob())
 	w.polls(0, 0)
 	n := 0
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if n++; call == "create Job" && n < 4 {
 			return apierrors.NewAlreadyExists(schema.GroupResource{Resource: "jobs"}, "a-xxxxx")
 		}
@@ -192,7 +192,7 @@ func TestJobsThatCannotBeReadAreNotZero(t *testing.T) {
 		"list Job":   "listing the Jobs: timeout",
 		"cached Job": "reading the Jobs: timeout",
 	} {
-		w.fail = failOn(call, errors.New("timeout"))
+		w.Fail = failOn(call, errors.New("timeout"))
 		for range 3 {
 			w.failing(want)
 		}
@@ -201,13 +201,13 @@ func TestJobsThatCannotBeReadAreNotZero(t *testing.T) {
 		w.now = w.now.Add(2 * time.Minute) // for another text
 		w.reads("jobs", 5)
 	}
-	w.fail = nil
+	w.Fail = nil
 	w.pass()
 	w.has(5, 0)
 	w.says("Ready", ready)
 
 	w.edits(strategy("eager"))
-	w.fail = failOn("cached Pod", errors.New("timeout"))
+	w.Fail = failOn("cached Pod", errors.New("timeout"))
 	w.reads("jobs", 50)
 	w.failing("reading the pods of the Jobs: timeout")
 	w.has(0, 0) // rolled out
@@ -231,7 +231,7 @@ func TestARestartNeitherDuplicatesNorDeletes(t *testing.T) {
 	w.polls(time.Second, 8)
 	w.asks("create Job")
 	w.has(8, 0)
-	w.tells(created + "1 Job: " + hasWork + "8 (target 1); 8 Jobs wanted, 7 unfinished, at most 100 (default): creating 1")
+	w.Tells(created + "1 Job: " + hasWork + "8 (target 1); 8 Jobs wanted, 7 unfinished, at most 100 (default): creating 1")
 }
 
 func TestAReadingThatIsOlderThanAnEnd(t *testing.T) {
@@ -247,15 +247,15 @@ func TestAReadingThatIsOlderThanAnEnd(t *testing.T) {
 	w.polls(500*time.Millisecond, 0) // of another source, as it were, and quick
 	w.now = w.now.Add(500 * time.Millisecond)
 	w.reads("jobs", 3)
-	s := w.engine.samples[w.query("jobs")]
+	s := w.engine.Samples[w.query("jobs")]
 	s.Measured, s.Took = w.now, 5*time.Second
-	w.engine.samples[w.query("jobs")] = s
+	w.engine.Samples[w.query("jobs")] = s
 	w.forgets()
 	w.pass()
 	w.asks("status of ScaledJob a") // active again
 
 	s.Took = 100 * time.Millisecond
-	w.engine.samples[w.query("jobs")] = s
+	w.engine.Samples[w.query("jobs")] = s
 	w.pass()
 	w.asks("create Job x3")
 }
@@ -272,5 +272,5 @@ func TestJobsOfOthersDoNotCount(t *testing.T) {
 	w.has(2+2, 0) // renamed counts
 	w.r.FromJob().Delete(t.Context(), deletion(orphan), nil)
 	w.r.FromJob().Delete(t.Context(), deletion(foreign), nil)
-	equal(t, "asked for", fmt.Sprint(w.queue.taken()), "[a]")
+	equal(t, "asked for", fmt.Sprint(w.queue.Taken()), "[a]")
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -21,11 +20,11 @@ import (
 // rolled out and the engine is told. A ProblemError leaves the last good plan in
 // force, with its Jobs.
 func (r *Reconciler) plan(ctx context.Context, sj *v1alpha1.ScaledJob, st *object) error {
-	st.staleAt = time.Time{}
+	st.StaleAt = time.Time{}
 	if err := r.claim(ctx, sj); err != nil {
 		return err
 	}
-	if st.paused = sj.PauseRequested(); st.paused {
+	if st.Paused = sj.PauseRequested(); st.Paused {
 		// An object that is paused need not be right in any other respect.
 		r.stop(sj, st)
 		return nil
@@ -35,7 +34,7 @@ func (r *Reconciler) plan(ctx context.Context, sj *v1alpha1.ScaledJob, st *objec
 	if err != nil {
 		return err
 	}
-	st.staleAt = found.StaleAt
+	st.StaleAt = found.StaleAt
 	if err := scaled.Problems(append(wrong, found.Problems...)); err != nil {
 		return err
 	}
@@ -43,7 +42,7 @@ func (r *Reconciler) plan(ctx context.Context, sj *v1alpha1.ScaledJob, st *objec
 		return err
 	}
 	r.enforce(sj, st, found.Triggers)
-	r.warn(sj, st, append(warnings, found.Warnings...))
+	r.tell.Warnings(sj, &st.Memory, append(warnings, found.Warnings...))
 	return nil
 }
 
@@ -66,16 +65,16 @@ func (r *Reconciler) enforce(sj *v1alpha1.ScaledJob, st *object, list []triggers
 	before := st.current.Swap(next)
 	st.forgetFailures(next)
 	if before == nil {
-		st.watching = true // until there is work
+		st.Watching = true // until there is work
 	}
-	r.Engine.Set(scaled.Job.Owner(client.ObjectKeyFromObject(sj)), next.uses(st.watching))
+	r.Engine.Set(scaled.Job.Owner(client.ObjectKeyFromObject(sj)), next.uses(st.Watching))
 	names := make([]string, len(next.triggers))
 	for i, t := range next.triggers {
 		names[i] = t.MetricName
 	}
 	if before == nil && len(st.written.ExternalMetricNames) == 0 {
 		// Not after a restart: nothing has changed for the user then.
-		r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScalersStarted, "measuring",
+		r.tell.Normal(sj, v1alpha1.EventScalersStarted, "measuring",
 			fmt.Sprintf("measuring %s every %s", strings.Join(names, ", "), next.interval))
 	}
 }
@@ -98,20 +97,6 @@ func (r *Reconciler) stop(sj *v1alpha1.ScaledJob, st *object) {
 	owner := scaled.Job.Owner(client.ObjectKeyFromObject(sj))
 	r.Engine.Remove(owner)
 	r.resolver.Forget(owner)
-	if st.current.Swap(nil) != nil {
-		r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScalersStopped, "measuring", "measuring stopped")
-	}
-	st.failing, st.refused, st.createAt = nil, "", time.Time{}
-}
-
-// warn tells warnings when they changed, as one event.
-func (r *Reconciler) warn(sj *v1alpha1.ScaledJob, st *object, list []triggers.Problem) {
-	text := scaled.Text(list)
-	if text == st.warned {
-		return
-	}
-	st.warned = text
-	if text != "" {
-		r.event(sj, corev1.EventTypeWarning, v1alpha1.EventScalerInfo, "checking", text)
-	}
+	r.tell.Stopped(sj, &st.Memory, st.current.Swap(nil) != nil)
+	st.refused, st.createAt = "", time.Time{}
 }

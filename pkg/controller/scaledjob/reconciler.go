@@ -36,12 +36,9 @@ package scaledjob
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -102,6 +99,7 @@ type Reconciler struct {
 	objects  scaled.Known[object]
 	queue    scaled.Queue
 	resolver scaled.Resolver
+	tell     scaled.Teller
 }
 
 // New makes a Reconciler. It starts nothing.
@@ -118,25 +116,16 @@ func New(c Config) *Reconciler {
 	return &Reconciler{
 		Config:   c,
 		resolver: scaled.Resolver{Registry: c.Registry, Credentials: c.Credentials, References: c.References, Now: c.Now},
+		tell: scaled.Teller{
+			Events: c.Events, Log: c.Log, Ready: v1alpha1.EventScaledJobReady, CheckFailed: v1alpha1.EventScaledJobCheckFailed,
+			PausedBy: v1alpha1.EventScaledJobPaused, Unpaused: v1alpha1.EventScaledJobUnpaused,
+		},
 	}
 }
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	sj := new(v1alpha1.ScaledJob)
-	if err := r.Client.Get(ctx, req.NamespacedName, sj); err != nil {
-		if apierrors.IsNotFound(err) {
-			r.forget(req.NamespacedName)
-			return reconcile.Result{}, nil
-		}
-		return reconcile.Result{}, fmt.Errorf("reading ScaledJob %q: %w", req.NamespacedName, err)
-	}
-	result, err := r.reconcile(ctx, sj)
-	if apierrors.IsConflict(err) {
-		// Somebody else wrote in between; the cache is about to tell what.
-		return reconcile.Result{RequeueAfter: scaled.RetryFirst}, nil
-	}
-	return result, err
+	return scaled.Reconcile(ctx, r.Client, req, new(v1alpha1.ScaledJob), r.forget, r.reconcile)
 }
 
 // reconcile does the three steps, or lets go of an object that is being deleted.
@@ -147,7 +136,7 @@ func (r *Reconciler) reconcile(ctx context.Context, sj *v1alpha1.ScaledJob) (rec
 	st, now := r.remembered(sj), r.Now()
 	st.settled.Store(nil)
 	var failure error
-	if st.planDue(sj, now) {
+	if st.PlanDue(sj, now, sj.Annotations) {
 		failure = st.planned(sj, now, r.plan(ctx, sj, st))
 	}
 	decision, err := r.evaluate(ctx, sj, st)
@@ -163,13 +152,14 @@ func (r *Reconciler) reconcile(ctx context.Context, sj *v1alpha1.ScaledJob) (rec
 func (r *Reconciler) remembered(sj *v1alpha1.ScaledJob) *object {
 	key := client.ObjectKeyFromObject(sj)
 	st := r.objects.Get(key)
-	if st.written != nil && st.uid != sj.UID {
+	if st.UID == sj.UID {
+		return st
+	}
+	if st.UID != "" {
 		r.forget(key)
 		st = r.objects.Get(key)
 	}
-	if st.written == nil {
-		st.begin(sj, r.Now())
-	}
+	st.begin(sj, r.Now())
 	return st
 }
 
@@ -180,15 +170,7 @@ func (o *object) recheck(d *jobs.Decision, now time.Time) time.Duration {
 	if d != nil {
 		after = d.Recheck
 	}
-	if o.problem != "" {
-		after = scaled.Sooner(after, o.retryAt.Sub(now))
-	}
-	for _, at := range []time.Time{o.rewordAt, o.staleAt, o.ledger.overdueAt()} {
-		if !at.IsZero() {
-			after = scaled.Sooner(after, max(at.Sub(now), time.Millisecond))
-		}
-	}
-	return after
+	return o.Recheck(now, after, o.ledger.overdueAt())
 }
 
 // finalize lets go of an object that is being deleted. Its Jobs go after it, as it
@@ -203,7 +185,7 @@ func (r *Reconciler) finalize(ctx context.Context, sj *v1alpha1.ScaledJob) error
 	if err := kube.RemoveFinalizer(ctx, r.Client, sj); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	r.event(sj, corev1.EventTypeWarning, v1alpha1.EventScaledJobDeleted, "deleting", "the ScaledJob was deleted")
+	r.tell.Warning(sj, v1alpha1.EventScaledJobDeleted, "deleting", "the ScaledJob was deleted")
 	r.forget(key)
 	return nil
 }
@@ -214,14 +196,4 @@ func (r *Reconciler) forget(key client.ObjectKey) {
 	r.Engine.Remove(owner)
 	r.resolver.Forget(owner)
 	r.objects.Remove(key)
-}
-
-// event emits an event about sj.
-func (r *Reconciler) event(sj *v1alpha1.ScaledJob, kind, reason, action, note string) {
-	scaled.Event(r.Events, sj, kind, reason, action, note)
-}
-
-// named is sj as a log attribute.
-func named(sj *v1alpha1.ScaledJob) slog.Attr {
-	return slog.String("object", sj.Namespace+"/"+sj.Name)
 }

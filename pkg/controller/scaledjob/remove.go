@@ -10,13 +10,13 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 )
 
 // removeAtOnce is how many finished Jobs one pass deletes, at most.
@@ -123,18 +123,18 @@ func (r *Reconciler) replaced(ctx context.Context, sj *v1alpha1.ScaledJob, st *o
 	first := st.rolling != sj.Generation
 	st.rolling = sj.Generation
 	if first {
-		r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScaledJobRolloutCleanupStarted, "rollout",
+		r.tell.Normal(sj, v1alpha1.EventScaledJobRolloutCleanupStarted, "rollout",
 			fmt.Sprintf("deleting %s, with propagation policy %s", what, how))
 	}
 	for i := range list {
 		if err := r.remove(ctx, &list[i], how); err != nil {
 			if first {
-				r.event(sj, corev1.EventTypeWarning, v1alpha1.EventScaledJobRolloutCleanupFailed, "rollout", err.Error())
+				r.tell.Warning(sj, v1alpha1.EventScaledJobRolloutCleanupFailed, "rollout", err.Error())
 			}
 			return err
 		}
 	}
-	r.Log.Info("deleted Jobs of earlier generations", named(sj), slog.Int("jobs", len(list)))
-	r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScaledJobRolloutCleanupCompleted, "rollout", "deleted "+what)
+	r.Log.Info("deleted Jobs of earlier generations", scaled.Named(sj), slog.Int("jobs", len(list)))
+	r.tell.Normal(sj, v1alpha1.EventScaledJobRolloutCleanupCompleted, "rollout", "deleted "+what)
 	return nil
 }

@@ -2,8 +2,6 @@ package scaledjob_test
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 	"github.com/weir-sh/weir/pkg/scalers"
 )
 
@@ -60,13 +59,13 @@ func annotated(key, value string) func(*v1alpha1.ScaledJob) {
 func job(name string, generation int, end batchv1.JobConditionType, minutes int) *batchv1.Job {
 	sj := scaledJob()
 	j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{
-		Namespace: "ns", Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(start().Add(-time.Hour)),
+		Namespace: "ns", Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(scaledtest.Start().Add(-time.Hour)),
 		Labels:          map[string]string{v1alpha1.LabelScaledJobName: "a"},
 		Annotations:     map[string]string{v1alpha1.AnnotationScaledJobGeneration: fmt.Sprint(generation)},
 		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(sj, v1alpha1.GroupVersion.WithKind("ScaledJob"))},
 	}}
 	if end != "" {
-		ends(j, end, start().Add(time.Duration(minutes)*time.Minute))
+		ends(j, end, scaledtest.Start().Add(time.Duration(minutes)*time.Minute))
 	}
 	return j
 }
@@ -93,36 +92,36 @@ func named64(name string) reconcile.Request {
 // pass reconciles the object once, without an error, and returns when it is to be
 // looked at again.
 func (w *world) pass() time.Duration {
-	w.t.Helper()
+	w.T.Helper()
 	after, err := w.tries()
 	if err != nil {
-		w.t.Fatalf("reconciling: %v", err)
+		w.T.Fatalf("reconciling: %v", err)
 	}
 	return after
 }
 
 // tries reconciles the object once.
 func (w *world) tries() (time.Duration, error) {
-	w.t.Helper()
+	w.T.Helper()
 	if !w.lagging {
 		w.syncs()
 	}
-	result, err := w.r.Reconcile(w.t.Context(), request())
+	result, err := w.r.Reconcile(w.T.Context(), request())
 	return result.RequeueAfter, err
 }
 
 // failing reconciles the object once and checks the error.
 func (w *world) failing(want string) {
-	w.t.Helper()
+	w.T.Helper()
 	_, err := w.tries()
 	if err == nil || err.Error() != want {
-		w.t.Errorf("error\n\t%v\nwant\n\t%s", err, want)
+		w.T.Errorf("error\n\t%v\nwant\n\t%s", err, want)
 	}
 }
 
 // polls reconciles the object after a poll that gave a value, so much later.
 func (w *world) polls(after time.Duration, value float64) time.Duration {
-	w.t.Helper()
+	w.T.Helper()
 	w.now = w.now.Add(after)
 	w.reads("jobs", value)
 	return w.pass()
@@ -131,42 +130,31 @@ func (w *world) polls(after time.Duration, value float64) time.Duration {
 // settles reconciles an object that has nothing to do any more, and forgets what
 // was told until now.
 func (w *world) settles() {
-	w.t.Helper()
+	w.T.Helper()
 	for range 3 {
 		w.pass()
 	}
 	w.forgets()
 }
 
-func (w *world) forgets() { w.calls, w.writes, w.events, w.told = nil, nil, nil, nil }
+func (w *world) forgets() {
+	w.Forgets()
+	w.told = nil
+}
 
 // does checks the writes since the last check, and forgets them. Creations are
 // given as one, with their number.
 func (w *world) does(want ...string) {
-	w.t.Helper()
-	w.same("writes", counted(w.writes), want)
-	w.calls, w.writes = nil, nil
+	w.T.Helper()
+	w.Same("writes", counted(w.Writes), want)
+	w.Calls, w.Writes = nil, nil
 }
 
 // asks checks the calls since the last check, as does does.
 func (w *world) asks(want ...string) {
-	w.t.Helper()
-	w.same("calls", counted(w.calls), want)
-	w.calls, w.writes = nil, nil
-}
-
-// tells checks the events since the last check, and forgets them.
-func (w *world) tells(want ...string) {
-	w.t.Helper()
-	w.same("events", w.events, want)
-	w.events = nil
-}
-
-func (w *world) same(what string, got, want []string) {
-	w.t.Helper()
-	if !slices.Equal(got, want) {
-		w.t.Errorf("%s:\n\t%s\nwant:\n\t%s", what, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
-	}
+	w.T.Helper()
+	w.Same("calls", counted(w.Calls), want)
+	w.Calls, w.Writes = nil, nil
 }
 
 // counted makes one of equal calls in a row.
@@ -187,45 +175,41 @@ func counted(calls []string) (out []string) {
 }
 
 func (w *world) object() *v1alpha1.ScaledJob {
-	w.t.Helper()
+	w.T.Helper()
 	sj := new(v1alpha1.ScaledJob)
-	if err := w.api.Get(w.t.Context(), request().NamespacedName, sj); err != nil {
-		w.t.Fatal(err)
+	if err := w.api.Get(w.T.Context(), request().NamespacedName, sj); err != nil {
+		w.T.Fatal(err)
 	}
 	return sj
 }
 
 // edits changes the object as a user does: a new spec is a new generation.
 func (w *world) edits(change func(*v1alpha1.ScaledJob)) {
-	w.t.Helper()
+	w.T.Helper()
 	sj := w.object()
 	before := sj.Spec.DeepCopy()
 	change(sj)
-	if text(w.t, before) != text(w.t, sj.Spec) {
+	if scaledtest.YAML(w.T, before) != scaledtest.YAML(w.T, sj.Spec) {
 		sj.Generation++
 	}
-	if err := w.api.Update(w.t.Context(), sj); err != nil {
-		w.t.Fatal(err)
+	if err := w.api.Update(w.T.Context(), sj); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
 // says checks conditions, given as type and text in turn.
 func (w *world) says(want ...string) {
-	w.t.Helper()
+	w.T.Helper()
 	for i := 0; i < len(want); i += 2 {
-		got := ""
-		if c := v1alpha1.FindCondition(w.object().Status.Conditions, v1alpha1.ConditionType(want[i])); c != nil {
-			got = strings.TrimSuffix(strings.TrimSpace(fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)), " :")
-		}
-		if got != want[i+1] {
-			w.t.Errorf("%s is\n\t%s\nwant\n\t%s", want[i], got, want[i+1])
+		if got := scaledtest.Said(w.object().Status.Conditions, v1alpha1.ConditionType(want[i])); got != want[i+1] {
+			w.T.Errorf("%s is\n\t%s\nwant\n\t%s", want[i], got, want[i+1])
 		}
 	}
 }
 
 // has checks how many Jobs there are that have not ended, and that have.
 func (w *world) has(unfinished, ended int) {
-	w.t.Helper()
+	w.T.Helper()
 	var u, e int
 	for _, j := range w.jobs() {
 		if len(j.Status.Conditions) == 0 {
@@ -235,24 +219,24 @@ func (w *world) has(unfinished, ended int) {
 		}
 	}
 	if u != unfinished || e != ended {
-		w.t.Errorf("%d Jobs have not ended, %d have; want %d and %d", u, e, unfinished, ended)
+		w.T.Errorf("%d Jobs have not ended, %d have; want %d and %d", u, e, unfinished, ended)
 	}
 }
 
 // finish lets n Jobs end.
 func (w *world) finish(n int, how batchv1.JobConditionType) {
-	w.t.Helper()
+	w.T.Helper()
 	for _, j := range w.jobs() {
 		if n > 0 && len(j.Status.Conditions) == 0 {
 			ends(&j, how, w.now)
-			if err := w.api.Status().Update(w.t.Context(), &j); err != nil {
-				w.t.Fatal(err)
+			if err := w.api.Status().Update(w.T.Context(), &j); err != nil {
+				w.T.Fatal(err)
 			}
 			n--
 		}
 	}
 	if n > 0 {
-		w.t.Fatalf("%d Jobs too few", n)
+		w.T.Fatalf("%d Jobs too few", n)
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *simulation) reconciles() {
 		s.after(s.pace, func() { s.begins(name) })
 	}
 	if s.unfinished > s.most {
-		s.t.Fatalf("%d Jobs, at most %d", s.unfinished, s.most)
+		s.T.Fatalf("%d Jobs, at most %d", s.unfinished, s.most)
 	}
 }
 
@@ -80,8 +80,8 @@ func (s *simulation) begins(name string) {
 func (s *simulation) finishes(name string) {
 	j := s.job(name)
 	ends(j, batchv1.JobComplete, s.now)
-	if err := s.api.Status().Update(s.t.Context(), j); err != nil {
-		s.t.Fatal(err)
+	if err := s.api.Status().Update(s.T.Context(), j); err != nil {
+		s.T.Fatal(err)
 	}
 	s.unfinished--
 	s.news(name, 4000)
@@ -89,8 +89,8 @@ func (s *simulation) finishes(name string) {
 
 func (s *simulation) job(name string) *batchv1.Job {
 	j := new(batchv1.Job)
-	if err := s.api.Get(s.t.Context(), client.ObjectKey{Namespace: "ns", Name: name}, j); err != nil {
-		s.t.Fatal(err)
+	if err := s.api.Get(s.T.Context(), client.ObjectKey{Namespace: "ns", Name: name}, j); err != nil {
+		s.T.Fatal(err)
 	}
 	return j
 }
@@ -103,7 +103,7 @@ func (s *simulation) news(name string, most int) {
 		if had := s.cache[name]; had == nil || len(had.Status.Conditions) <= len(j.Status.Conditions) {
 			s.shows(j)
 		}
-		if len(s.queue.taken()) > 0 {
+		if len(s.queue.Taken()) > 0 {
 			s.after(50, s.reconciles)
 		}
 	})
@@ -113,8 +113,8 @@ func (s *simulation) news(name string, most int) {
 func (s *simulation) measures(every int) {
 	began, value, life := s.now, float64(s.waiting), s.life
 	s.after(300, func() {
-		if life == s.life && len(s.engine.uses) > 0 {
-			s.engine.samples[s.query("jobs")] = engine.Sample{OK: true, Value: value, Work: value, At: began, Measured: s.now, Took: s.now.Sub(began)}
+		if life == s.life && len(s.engine.Uses) > 0 {
+			s.engine.Samples[s.query("jobs")] = engine.Sample{OK: true, Value: value, Work: value, At: began, Measured: s.now, Took: s.now.Sub(began)}
 			s.after(20, s.reconciles)
 		}
 		s.after(every, func() { s.measures(every) })
@@ -139,7 +139,7 @@ func (s *simulation) crashes() {
 func (s *simulation) run(limit time.Duration, idle func() bool) {
 	for end := s.now.Add(limit); !idle(); {
 		if len(s.events) == 0 || s.now.After(end) {
-			s.t.Fatalf("%d messages are left after %s", s.waiting, limit)
+			s.T.Fatalf("%d messages are left after %s", s.waiting, limit)
 		}
 		next := s.events[0]
 		s.events = s.events[1:]
@@ -162,7 +162,7 @@ func TestAHundredMessagesAreAHundredJobs(t *testing.T) {
 			w := newWorld(t, scaledJob(between(0, int32(most)), func(sj *v1alpha1.ScaledJob) { sj.Spec.PollingInterval = new(int32(2)) }))
 			s := &simulation{world: w, r: r, most: most, pace: []int{50, 500, 4000}[r.IntN(3)]}
 			s.lagging = true
-			s.fail = func(call string) error {
+			s.Fail = func(call string) error {
 				if (call == "create Job" || call == "list Job") && r.IntN(10) == 0 {
 					return errors.New("connection refused")
 				}

@@ -1,7 +1,6 @@
 package scaledjob
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -25,12 +24,7 @@ func (r *Reconciler) Snapshot(namespace, name string) (out snapshot.Object, ok b
 		return snapshot.Object{}, false
 	}
 	out = r.snapshot(key, st)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	out.Decisions = make([]snapshot.Decision, len(st.ring))
-	for i, d := range st.ring {
-		out.Decisions[i] = told(d)
-	}
+	out.Decisions = st.Decisions.All()
 	return out, true
 }
 
@@ -43,9 +37,6 @@ func (r *Reconciler) Snapshots() []snapshot.Object {
 			out = append(out, r.snapshot(key, st))
 		}
 	}
-	slices.SortFunc(out, func(a, b snapshot.Object) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
 	return out
 }
 
@@ -100,14 +91,8 @@ func (o *object) forgetFailures(p *plan) {
 
 // told is a decision as others see it.
 func told(d jobs.Decision) snapshot.Decision {
-	out := snapshot.Decision{
+	return snapshot.Decision{
 		At: d.At, Action: string(d.Action), From: d.From, To: d.To, Reason: string(d.Reason), Message: d.Message,
+		Triggers: scaled.Inputs(d.Triggers),
 	}
-	for _, t := range d.Triggers {
-		out.Triggers = append(out.Triggers, snapshot.Input{
-			Metric: t.Name, Type: t.Type, State: t.State.String(), Value: t.Value, Target: t.Target, Activation: t.Activation,
-			Age: snapshot.Of(t.Age), Err: t.Err,
-		})
-	}
-	return out
 }

@@ -49,7 +49,7 @@ func TestProblems(t *testing.T) {
 			w := newWorld(t, scaledJob(row.change))
 			equal(t, "looks again after", w.pass(), 30*time.Second)
 			w.does("status of ScaledJob a")
-			w.tells("Warning ScaledJobCheckFailed: " + row.want)
+			w.Tells("Warning ScaledJobCheckFailed: " + row.want)
 			w.says("Ready", "False ScaledJobCheckFailed: "+row.want, "Active", "Unknown UnknownState: the object is not in force; see Ready")
 			for range 3 {
 				w.pass()
@@ -82,7 +82,7 @@ func TestALongNameIsAProblem(t *testing.T) {
 	if _, err := w.r.Reconcile(t.Context(), named64(name)); err != nil {
 		t.Fatal(err)
 	}
-	w.tells("Warning ScaledJobCheckFailed: metadata.name: has more than 63 characters, and is a label's value on the Jobs and their pods; shorten it")
+	w.Tells("Warning ScaledJobCheckFailed: metadata.name: has more than 63 characters, and is a label's value on the Jobs and their pods; shorten it")
 
 	name = strings.Repeat("y", 63)
 	w = newWorld(t, scaledJob(func(sj *v1alpha1.ScaledJob) { sj.Name = name }))
@@ -103,7 +103,7 @@ func TestDoubtsAreWarnings(t *testing.T) {
 	const doubts = "spec.triggers[0].useCachedMetrics: has no effect on a ScaledJob, whose triggers are read by polls only; " +
 		"spec.minReplicaCount: is more than maxReplicaCount, which is 5 and which the Jobs never exceed"
 	w.says("Ready", "True ScaledJobReady: the object is ready for scaling; warning: "+doubts)
-	equal(t, "events", strings.Join(w.events[:2], "\n"), "Normal KEDAScalersStarted: measuring s0-fake-jobs every 30s\nWarning KEDAScalerInfo: "+doubts)
+	equal(t, "events", strings.Join(w.Events[:2], "\n"), "Normal KEDAScalersStarted: measuring s0-fake-jobs every 30s\nWarning KEDAScalerInfo: "+doubts)
 	w.has(5, 0)
 }
 
@@ -119,16 +119,16 @@ func TestPause(t *testing.T) {
 	w.finish(1, batchv1.JobComplete)
 	w.pass()
 	w.asks("status of ScaledJob a")
-	w.tells("Normal KEDAScalersStopped: measuring stopped", "Normal ScaledJobPaused: scaling is paused by annotation")
+	w.Tells("Normal KEDAScalersStopped: measuring stopped", "Normal ScaledJobPaused: scaling is paused by annotation")
 	w.says("Paused", "True ScaledJobPaused: scaling is paused by annotation", "Active", active,
 		"Ready", "True ScaledJobReady: the object is ready; scaling is paused by annotation")
-	equal(t, "measured", len(w.engine.uses), 0)
+	equal(t, "measured", len(w.engine.Uses), 0)
 	w.has(3, 1)
 	w.pass()
 	w.restart()
 	w.pass()
 	w.asks()
-	w.tells()
+	w.Tells()
 	snap, ok := w.r.Snapshot("ns", "a")
 	if !ok || !snap.Paused || len(snap.Triggers) != 0 {
 		t.Errorf("snapshot %+v", snap)
@@ -147,92 +147,7 @@ func TestPause(t *testing.T) {
 	w.pass()
 	w.has(1, 0)
 	w.says("Paused", "False ScaledJobUnpaused: scaling is not paused", "Ready", ready)
-	equal(t, "unpaused", fmt.Sprint(w.events[len(w.events)-1]), "Normal KEDAJobsCreated: created 1 Job: 0 Jobs unfinished, fewer than the minimum of 1: creating 1")
-}
-
-func TestRollout(t *testing.T) {
-	t.Parallel()
-	edit := func(strategy v1alpha1.RolloutStrategy, how v1alpha1.PropagationPolicy) func(*v1alpha1.ScaledJob) {
-		return func(sj *v1alpha1.ScaledJob) {
-			sj.Spec.Rollout = v1alpha1.Rollout{Strategy: strategy, PropagationPolicy: how}
-		}
-	}
-	const began, done = "Normal ScaledJobRolloutCleanupStarted: deleting ", "Normal ScaledJobRolloutCleanupCompleted: deleted "
-	for _, row := range []struct {
-		name   string
-		edit   func(*v1alpha1.ScaledJob)
-		writes []string
-		events []string
-		left   int
-	}{
-		{
-			"the default", func(sj *v1alpha1.ScaledJob) { sj.Spec.PollingInterval = new(int32(5)) },
-			[]string{"list Job", "delete Job j1 Background", "delete Job j2 Background", "delete Job j3 Background", "status of ScaledJob a"},
-			[]string{began + "3 Jobs of earlier generations than 2, with propagation policy Background", done + "3 Jobs of earlier generations than 2"},
-			2,
-		},
-		{
-			"foreground", edit(v1alpha1.RolloutImmediate, v1alpha1.PropagationForeground),
-			[]string{"list Job", "delete Job j1 Foreground", "delete Job j2 Foreground", "delete Job j3 Foreground", "status of ScaledJob a"},
-			[]string{began + "3 Jobs of earlier generations than 2, with propagation policy Foreground", done + "3 Jobs of earlier generations than 2"},
-			2,
-		},
-		{"gradual", edit(v1alpha1.RolloutGradual, ""), []string{"status of ScaledJob a"}, nil, 5},
-		{
-			"the deprecated field wins", func(sj *v1alpha1.ScaledJob) {
-				edit(v1alpha1.RolloutGradual, "")(sj)
-				sj.Spec.RolloutStrategy = v1alpha1.RolloutImmediate //nolint:staticcheck // manifests still have it
-			},
-			[]string{"list Job", "delete Job j1 Background", "delete Job j2 Background", "delete Job j3 Background", "status of ScaledJob a"},
-			[]string{
-				began + "3 Jobs of earlier generations than 2, with propagation policy Background", done + "3 Jobs of earlier generations than 2",
-				"Warning KEDAScalerInfo: spec.rolloutStrategy: is deprecated and overrides rollout.strategy; set that instead",
-			},
-			2,
-		},
-		{"labels only", func(sj *v1alpha1.ScaledJob) { sj.Labels = map[string]string{"x": "y"} }, nil, nil, 5},
-		{"annotations only", annotated("x", "y"), nil, nil, 5},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			foreign := job("foreign", 1, "", 0)
-			foreign.OwnerReferences[0].UID = "uid-of-another"
-			w := newWorld(t, scaledJob(), job("j1", 1, "", 0), job("j2", 1, batchv1.JobFailed, 0), job("j3", 0, batchv1.JobComplete, 0), job("j4", 2, "", 0), foreign)
-			w.polls(0, 0)
-			w.settles()
-			w.has(3, 2)
-			w.edits(row.edit)
-			w.pass()
-			w.asks(row.writes...)
-			w.tells(row.events...)
-			equal(t, "Jobs left", len(w.jobs()), row.left)
-			w.pass()
-			w.restart()
-			w.pass()
-			w.asks()
-		})
-	}
-}
-
-func TestARolloutThatFails(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, scaledJob(), job("j1", 1, "", 0), job("j2", 1, "", 0))
-	w.polls(0, 0)
-	w.settles()
-	w.edits(func(sj *v1alpha1.ScaledJob) { sj.Spec.PollingInterval = new(int32(5)) })
-	w.fail = failOn("delete Job j2", errors.New("timeout"))
-	for range 2 {
-		w.failing(`deleting Job "j2": timeout`)
-	}
-	w.tells("Normal ScaledJobRolloutCleanupStarted: deleting 2 Jobs of earlier generations than 2, with propagation policy Background",
-		`Warning ScaledJobRolloutCleanupFailed: deleting Job "j2": timeout`, `Warning ScaledJobCheckFailed: deleting Job "j2": timeout`)
-	w.fail = failOn("list Job", errors.New("no route"))
-	w.failing("listing the Jobs: no route")
-	w.fail = nil
-	w.forgets()
-	w.pass()
-	w.does("delete Job j2 Background", "status of ScaledJob a")
-	w.tells("Normal ScaledJobRolloutCleanupCompleted: deleted 1 Job of earlier generations than 2", "Normal ScaledJobReady: the object is ready for scaling")
+	equal(t, "unpaused", fmt.Sprint(w.Events[len(w.Events)-1]), "Normal KEDAJobsCreated: created 1 Job: 0 Jobs unfinished, fewer than the minimum of 1: creating 1")
 }
 
 func TestHistory(t *testing.T) {
@@ -249,7 +164,7 @@ func TestHistory(t *testing.T) {
 	}
 	w.lagging = true
 	w.syncs()
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		switch {
 		case strings.HasPrefix(call, "delete Job failed-a"):
 			return apierrors.NewNotFound(schema.GroupResource{Resource: "jobs"}, "failed-a")
@@ -263,13 +178,13 @@ func TestHistory(t *testing.T) {
 	w.pass() // the cache still shows them
 	w.does()
 	w.lagging = false
-	w.fail = failOn("delete Job failed-b", errors.New("timeout"))
+	w.Fail = failOn("delete Job failed-b", errors.New("timeout"))
 	w.pass()
 	w.edits(func(sj *v1alpha1.ScaledJob) {
 		sj.Spec.Rollout.Strategy, sj.Spec.FailedJobsHistoryLimit = v1alpha1.RolloutGradual, new(int32(0))
 	})
 	w.failing(`deleting Job "failed-b": timeout`)
-	w.fail = nil
+	w.Fail = nil
 	w.forgets()
 	w.pass()
 	w.does("delete Job failed-b Background", "status of ScaledJob a")
@@ -290,11 +205,11 @@ func TestALongHistoryGoesBitByBit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.queue.taken()
+	w.queue.Taken()
 	for _, want := range []int{75, 25, 5, 5} {
 		w.pass()
 		equal(t, "Jobs left", len(w.jobs()), want)
-		equal(t, "asked for", len(w.queue.taken()), min(want-5, 1))
+		equal(t, "asked for", len(w.queue.Taken()), min(want-5, 1))
 	}
 }
 
@@ -303,20 +218,20 @@ func TestDeletion(t *testing.T) {
 	w := newWorld(t, scaledJob(), job("running", 1, "", 0))
 	w.polls(0, 0)
 	w.settles()
-	w.fail = failOn("patch", apierrors.NewConflict(schema.GroupResource{Resource: "scaledjobs"}, "a", errors.New("it has changed")))
+	w.Fail = failOn("patch", apierrors.NewConflict(schema.GroupResource{Resource: "scaledjobs"}, "a", errors.New("it has changed")))
 	if err := w.api.Delete(t.Context(), w.object()); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "after a conflict", w.pass(), 100*time.Millisecond)
-	w.fail = nil
+	w.Fail = nil
 	w.pass()
 	w.does("patch ScaledJob a")
-	w.tells("Normal KEDAScalersStopped: measuring stopped", "Warning ScaledJobDeleted: the ScaledJob was deleted")
+	w.Tells("Normal KEDAScalersStopped: measuring stopped", "Warning ScaledJobDeleted: the ScaledJob was deleted")
 	w.has(1, 0)
 	w.pass() // it is gone
 	equal(t, "known", w.r.Known(request().NamespacedName), false)
-	equal(t, "measured", len(w.engine.uses), 0)
-	equal(t, "watched", len(w.refs["scaledjob/ns/a"]), 0)
+	equal(t, "measured", len(w.engine.Uses), 0)
+	equal(t, "watched", len(w.Refs["scaledjob/ns/a"]), 0)
 }
 
 func TestAnObjectThatIsMadeAnew(t *testing.T) {
@@ -361,7 +276,7 @@ func TestFailuresOfTheAPIServer(t *testing.T) {
 		after   time.Duration
 		without bool // a finalizer
 	}{
-		{call: "cached ScaledJob", err: boom, want: `reading ScaledJob "ns/a": boom`},
+		{call: "cached ScaledJob", err: boom, want: `reading the object "ns/a": boom`},
 		{call: "patch ScaledJob", err: boom, want: "adding the finalizer: boom", without: true},
 		{call: "patch ScaledJob", err: conflict, after: 100 * time.Millisecond, without: true},
 		{call: "status of", err: boom, want: `writing the status of ScaledJob "a": boom`},
@@ -376,7 +291,7 @@ func TestFailuresOfTheAPIServer(t *testing.T) {
 				}
 			}))
 			w.reads("jobs", 2)
-			w.fail = failOn(row.call, row.err)
+			w.Fail = failOn(row.call, row.err)
 			for range 2 {
 				if row.want != "" {
 					w.failing(row.want)
@@ -384,7 +299,7 @@ func TestFailuresOfTheAPIServer(t *testing.T) {
 					equal(t, "looks again after", after, row.after)
 				}
 			}
-			w.fail = nil
+			w.Fail = nil
 			for range 3 {
 				w.pass()
 			}
@@ -405,22 +320,22 @@ func TestWhoIsAskedFor(t *testing.T) {
 	}, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "creds"}, Data: map[string][]byte{"p": []byte("x")}})
 	asked := func(what string, want ...string) {
 		t.Helper()
-		w.same("asked for after "+what, w.queue.taken(), want)
+		w.Same("asked for after "+what, w.queue.Taken(), want)
 	}
 	w.r.OnReadings([]engine.Owner{ours})
 	asked("a reading of what is not known", "a")
 	w.pass()
-	equal(t, "watched", len(w.refs[string(ours)]), 2)
-	q := w.engine.uses[ours][0].Query
+	equal(t, "watched", len(w.Refs[string(ours)]), 2)
+	q := w.engine.Uses[ours][0].Query
 	w.r.OnReadings([]engine.Owner{ours})
 	asked("the first reading: none yet")
-	w.engine.samples[q] = engine.Sample{OK: true, Measured: w.now}
+	w.engine.Samples[q] = engine.Sample{OK: true, Measured: w.now}
 	w.r.OnReadings([]engine.Owner{others, ours})
 	asked("a reading", "a")
 	w.pass()
 	w.r.OnReadings([]engine.Owner{ours})
 	asked("the same again")
-	w.engine.samples[q] = engine.Sample{OK: true, Measured: w.now, Value: 1, Work: 1}
+	w.engine.Samples[q] = engine.Sample{OK: true, Measured: w.now, Value: 1, Work: 1}
 	w.r.OnReadings([]engine.Owner{ours})
 	asked("work", "a")
 	w.pass()
@@ -433,7 +348,7 @@ func TestWhoIsAskedFor(t *testing.T) {
 	w.r.OnReadings([]engine.Owner{ours})
 	asked("a reading before the new plan", "a")
 	w.pass()
-	w.same("calls", w.calls, []string{"get Secret creds"})
+	w.Same("calls", w.Calls, []string{"get Secret creds"})
 	ta := &v1alpha1.TriggerAuthentication{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "creds", Generation: 2}}
 	w.r.FromAuthentication().Update(t.Context(), event.UpdateEvent{ObjectOld: &v1alpha1.TriggerAuthentication{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "creds"}}, ObjectNew: ta}, nil)
 	asked("a change of the authentication", "a")
@@ -448,15 +363,15 @@ func TestASecretThatCannotBeReadChangesNothing(t *testing.T) {
 		sj.Spec.EnvSourceContainerName = "main"
 		sj.Spec.Triggers[0].Metadata["passwordFromEnv"] = "PASSWORD"
 	}), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "creds"}, Data: map[string][]byte{"p": []byte("x")}})
-	w.fail = failOn("get Secret", errors.New("timeout"))
+	w.Fail = failOn("get Secret", errors.New("timeout"))
 	w.failing(`reading Secret "creds" in namespace "ns": timeout`)
-	w.fail = nil
+	w.Fail = nil
 	w.pass()
-	q := w.engine.uses["scaledjob/ns/a"][0].Query
+	q := w.engine.Uses["scaledjob/ns/a"][0].Query
 	if q == w.query("jobs") {
 		t.Error("the password has no part in what is measured")
 	}
-	w.engine.samples[q] = engine.Sample{OK: true, Measured: w.now, Value: 2, Work: 2}
+	w.engine.Samples[q] = engine.Sample{OK: true, Measured: w.now, Value: 2, Work: 2}
 	w.pass()
 	w.has(2, 0)
 	snaps := w.r.Snapshots()

@@ -1,19 +1,16 @@
 package scaledjob
 
 import (
-	"hash/maphash"
-	"slices"
+	"cmp"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 	"github.com/weir-sh/weir/pkg/controller/scaled"
-	"github.com/weir-sh/weir/pkg/decide/jobs"
 	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/triggers"
@@ -60,41 +57,27 @@ func namedMetric(t triggers.Trigger, m scalers.Metric) string {
 // object is what is remembered of one ScaledJob. Without further mention fields
 // belong to the goroutine that reconciles the object.
 type object struct {
-	dirty   atomic.Bool             // something the plan depends on changed; set by anybody
+	scaled.Memory
+
 	current atomic.Pointer[plan]    // the last good plan; nil before the first and while nothing is measured; read by anybody
 	settled atomic.Pointer[settled] // nil while there may be something to do; read by anybody
 	ledger  ledger                  // safe for concurrent use
 
-	uid        types.UID                 // of the object this is about
-	generation int64                     // of the spec the plan was last tried for
-	seed       maphash.Seed              // of all sums
-	notes      uint64                    // sum of the annotations that were then in force
-	rolled     int64                     // the generation whose rollout is done
-	rolling    int64                     // the generation whose rollout was told to have begun
-	problem    string                    // why the newest spec is not in force; empty when it is
-	retryAt    time.Time                 // when to look at a problem again
-	staleAt    time.Time                 // when to resolve credentials anew although nothing changed; zero: never
-	warned     string                    // the warnings last told
-	paused     bool                      // by annotation: nothing is measured
-	listed     bool                      // the Jobs have been listed from the API server once
-	lastRound  time.Time                 // when Jobs were last created for work; zero: never
-	refused    string                    // why the last creation made no Job; empty when it made some
-	failedBy   string                    // why creation was last told to fail; empty when it did not
-	createAt   time.Time                 // when creation may be tried again after it failed; zero: it did not
-	deleted    map[types.UID]bool        // finished Jobs that were deleted and are still in the cache
-	lastActive time.Time                 // what the next decision gets
-	watching   bool                      // the engine was told that there is no work
-	failing    []string                  // the triggers that were last told to fail
-	written    *v1alpha1.ScaledJobStatus // the status last written or seen; nil before begin
-	messageAt  time.Time                 // when the text of a failure alone was last rewritten
-	rewordAt   time.Time                 // when that may be done again; zero: there is nothing to rewrite
+	rolled    int64                     // the generation whose rollout is done
+	rolling   int64                     // the generation whose rollout was told to have begun
+	listed    bool                      // the Jobs have been listed from the API server once
+	lastRound time.Time                 // when Jobs were last created for work; zero: never
+	refused   string                    // why the last creation made no Job; empty when it made some
+	failedBy  string                    // why creation was last told to fail; empty when it did not
+	createAt  time.Time                 // when creation may be tried again after it failed; zero: it did not
+	deleted   map[types.UID]bool        // finished Jobs that were deleted and are still in the cache
+	written   *v1alpha1.ScaledJobStatus // the status last written or seen
 
-	mu    sync.Mutex // guards the fields below
-	ring  []jobs.Decision
+	mu    sync.Mutex // guards shown
 	shown shown
 }
 
-// shown is what others see of an object besides its readings.
+// shown is what others see of an object besides its readings and decisions.
 type shown struct {
 	paused   bool
 	problem  string
@@ -102,78 +85,31 @@ type shown struct {
 	failures map[scalers.Query]uint64 // the part of errors that each query has counted
 }
 
-// keptDecisions is how many decisions are remembered per object. A decision
-// that says the same as the one before replaces it.
-const keptDecisions = 100
-
 // begin takes over what the status says when an object is seen first, also
-// after a restart. The spec that the status answers is not rolled out anew: what
-// runs then was created by it, or was left running on purpose.
+// after a restart. A spec that was rolled out is not rolled out anew: what runs then
+// was created by it, or was left running on purpose. Which that is, Active says: it
+// answers the spec in force, where the rest of the status answers the newest one,
+// be it paused, wrong or only half rolled out.
 func (o *object) begin(sj *v1alpha1.ScaledJob, now time.Time) {
-	o.uid, o.seed, o.written = sj.UID, maphash.MakeSeed(), sj.Status.DeepCopy()
-	o.rolled = sj.Status.ObservedGeneration
-	if o.rolled == 0 {
-		o.rolled = sj.Generation // another controller's, which does not say
-	}
-	o.dirty.Store(true)
-	if sj.Status.LastActiveTime != nil {
-		o.lastActive = sj.Status.LastActiveTime.Time
-	}
-	if v1alpha1.ConditionStatus(sj.Status.Conditions, v1alpha1.ConditionActive) == metav1.ConditionTrue {
-		o.lastActive = now
+	o.Begin(sj, sj.Status.Conditions, sj.Status.LastActiveTime, now)
+	o.written = sj.Status.DeepCopy()
+	o.rolled = cmp.Or(sj.Status.ObservedGeneration, sj.Generation) // another controller's does not say
+	if c := v1alpha1.FindCondition(sj.Status.Conditions, v1alpha1.ConditionActive); c != nil && c.ObservedGeneration > 0 {
+		o.rolled = c.ObservedGeneration
 	}
 }
 
-// planDue reports whether the plan must be made anew.
-func (o *object) planDue(sj *v1alpha1.ScaledJob, now time.Time) bool {
-	retry := o.problem != "" && !now.Before(o.retryAt)
-	stale := !o.staleAt.IsZero() && !now.Before(o.staleAt)
-	return o.dirty.Swap(false) || retry || stale || o.generation != sj.Generation || o.notes != o.sum(sj.Annotations)
-}
-
-// planned remembers which spec the plan was tried for, and how that went. A
-// problem is a state to report; any other error is returned and the plan is
-// tried again.
+// planned remembers which spec was planned, and how that went. A spec that is wrong
+// counts as an error.
 func (o *object) planned(sj *v1alpha1.ScaledJob, now time.Time, err error) error {
-	o.generation, o.notes, o.problem = sj.Generation, o.sum(sj.Annotations), ""
-	wrong := scaled.AsProblem(err)
-	switch {
-	case wrong != nil:
-		o.problem, o.retryAt = wrong.Message, now.Add(scaled.RetryProblem)
-	case err != nil:
-		o.dirty.Store(true)
-	}
+	failure := o.Planned(sj, now, err, sj.Annotations)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.shown.paused, o.shown.problem = o.paused, o.problem
-	if wrong != nil {
+	o.shown.paused, o.shown.problem = o.Paused, o.Problem
+	if o.Problem != "" {
 		o.shown.errors++
-		return nil
 	}
-	return err
-}
-
-// sum is a number that differs when annotations do.
-func (o *object) sum(annotations map[string]string) uint64 {
-	sum := uint64(1)
-	for k, v := range annotations {
-		sum += maphash.Comparable(o.seed, [2]string{k, v})
-	}
-	return sum
-}
-
-// record remembers a decision.
-func (o *object) record(d jobs.Decision) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if n := len(o.ring); n > 0 && o.ring[n-1].Action == jobs.Hold && o.ring[n-1].Reason == d.Reason && d.Action == jobs.Hold {
-		o.ring[n-1] = d
-		return
-	}
-	if len(o.ring) == keptDecisions {
-		o.ring = slices.Delete(o.ring, 0, 1)
-	}
-	o.ring = append(o.ring, d)
+	return failure
 }
 
 // settled is what the last pass over an object was based on, when it left nothing
@@ -188,7 +124,7 @@ type settled struct {
 // in a pass that left nothing to do.
 func (r *Reconciler) unchanged(o *object) bool {
 	last := o.settled.Load()
-	if last == nil || o.dirty.Load() {
+	if last == nil || o.Dirty.Load() {
 		return false
 	}
 	now := r.Now()

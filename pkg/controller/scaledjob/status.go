@@ -2,12 +2,8 @@ package scaledjob
 
 import (
 	"context"
-	"log/slog"
 	"slices"
-	"strings"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,18 +25,16 @@ func only(sj *v1alpha1.ScaledJob, uid types.UID, status *v1alpha1.ScaledJobStatu
 // writeStatus writes the status if it differs from the one last written. Failure
 // is what kept this pass from being finished, or nil.
 func (r *Reconciler) writeStatus(ctx context.Context, sj *v1alpha1.ScaledJob, st *object, d *jobs.Decision, failure error) error {
-	old, now := st.written, r.Now()
+	old := st.written
 	next := old.DeepCopy()
 	// What has no fallback must not say that it is not known.
 	next.Conditions = slices.DeleteFunc(next.Conditions, func(c v1alpha1.Condition) bool { return c.Type == v1alpha1.ConditionFallback })
-	conditions := scaled.Conditions{
-		List: &next.Conditions, Now: now, Generation: sj.Generation, MayReword: now.Sub(st.messageAt) >= scaled.RewriteAfter,
-	}
+	conditions := st.Conditions(sj, &next.Conditions, r.Now())
 	r.fill(next, sj, st, d)
-	conditions.Set(v1alpha1.ConditionActive, activeCondition(st, d))
-	conditions.Set(v1alpha1.ConditionPaused, pausedCondition(st, old))
+	conditions.SetFor(st.rolled, v1alpha1.ConditionActive, activeCondition(st, d)) // see begin
+	conditions.Set(v1alpha1.ConditionPaused, scaled.Paused(jobs.Decide(jobs.Input{Paused: st.Paused}).Paused, old.Conditions))
 	conditions.Set(v1alpha1.ConditionReady, readyCondition(st, d, failure))
-	lastActive(next, st, old)
+	next.LastActiveTime = scaled.LastActive(next.LastActiveTime, old.Conditions, next.Conditions, st.LastActive)
 	if !equality.Semantic.DeepEqual(old, next) {
 		err := kube.PatchStatus(ctx, r.Client, only(sj, "", old), only(sj, sj.UID, next))
 		if apierrors.IsNotFound(err) {
@@ -50,15 +44,10 @@ func (r *Reconciler) writeStatus(ctx context.Context, sj *v1alpha1.ScaledJob, st
 			return err
 		}
 		st.written = next
-		r.tellTransitions(sj, old, next, d)
+		r.tell.Conditions(sj, old.Conditions, next.Conditions)
+		r.tellActive(sj, old.Conditions, next.Conditions, d)
 	}
-	if conditions.Reworded {
-		st.messageAt = now
-	}
-	st.rewordAt = time.Time{}
-	if conditions.Stale {
-		st.rewordAt = st.messageAt.Add(scaled.RewriteAfter)
-	}
+	st.Written(conditions)
 	return nil
 }
 
@@ -99,20 +88,10 @@ func activeCondition(st *object, d *jobs.Decision) decide.Condition {
 	switch {
 	case d != nil:
 		return d.Active
-	case st.problem != "":
-		return decide.Condition{Status: decide.StatusUnknown, Reason: v1alpha1.ReasonUnknownState, Message: "the object is not in force; see Ready"}
+	case st.Problem != "":
+		return scaled.NotInForce()
 	}
 	return decide.Condition{}
-}
-
-// pausedCondition says whether the annotation pauses. An object that never was
-// paused has the condition without a reason.
-func pausedCondition(st *object, old *v1alpha1.ScaledJobStatus) decide.Condition {
-	c := jobs.Decide(jobs.Input{Paused: st.paused}).Paused
-	if was := v1alpha1.FindCondition(old.Conditions, v1alpha1.ConditionPaused); c.Status == decide.StatusFalse && (was == nil || was.Reason == "") {
-		c.Reason, c.Message = "", ""
-	}
-	return c
 }
 
 // readyCondition is the worst of what is known. An empty one leaves Ready as it
@@ -122,80 +101,30 @@ func readyCondition(st *object, d *jobs.Decision, failure error) decide.Conditio
 		return decide.Condition{Status: decide.StatusFalse, Reason: v1alpha1.ReasonScaledJobCheckFailed, Message: message}
 	}
 	switch {
-	case st.problem != "":
-		return bad(st.problem)
+	case st.Problem != "":
+		return bad(st.Problem)
 	case apierrors.IsConflict(failure):
 		return decide.Condition{}
 	case failure != nil:
 		return bad(scaled.Cause(failure))
-	case st.paused:
+	case st.Paused:
 		return jobs.Decide(jobs.Input{Paused: true}).Ready
 	case st.refused != "":
 		return bad(st.refused)
-	case d != nil && d.Ready.Status == decide.StatusTrue && st.warned != "":
-		doubtful := d.Ready
-		doubtful.Message += andWarning + st.warned
-		return doubtful
 	case d != nil:
-		return d.Ready
+		return scaled.Doubtful(d.Ready, st.Warned)
 	}
 	return decide.Condition{}
 }
 
-// andWarning stands in the Ready condition before what is doubtful about an object
-// that is ready. There is an event for that alone.
-const andWarning = "; warning: "
-
-// lastActive puts the time into the status on transitions of Active only.
-func lastActive(s *v1alpha1.ScaledJobStatus, st *object, old *v1alpha1.ScaledJobStatus) {
-	if st.lastActive.IsZero() {
-		return
-	}
-	was := v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionActive)
-	is := v1alpha1.ConditionStatus(s.Conditions, v1alpha1.ConditionActive)
-	if was != is || s.LastActiveTime == nil {
-		s.LastActiveTime = new(metav1.NewTime(st.lastActive.Truncate(time.Second)))
-	}
-}
-
-// tellTransitions logs and emits what became of Ready, Active and Paused.
-func (r *Reconciler) tellTransitions(sj *v1alpha1.ScaledJob, old, next *v1alpha1.ScaledJobStatus, d *jobs.Decision) {
-	r.tellReady(sj, v1alpha1.FindCondition(old.Conditions, v1alpha1.ConditionReady), v1alpha1.FindCondition(next.Conditions, v1alpha1.ConditionReady))
-	became := func(t v1alpha1.ConditionType) (is *v1alpha1.Condition, from metav1.ConditionStatus) {
-		was := v1alpha1.ConditionStatus(old.Conditions, t)
-		if is = v1alpha1.FindCondition(next.Conditions, t); is == nil || is.Status == was {
-			return nil, ""
-		}
-		return is, was
-	}
-	if is, was := became(v1alpha1.ConditionPaused); is != nil {
-		switch {
-		case is.Status == metav1.ConditionTrue:
-			r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScaledJobPaused, "pausing", is.Message)
-		case was == metav1.ConditionTrue:
-			r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScaledJobUnpaused, "pausing", is.Message)
-		}
-	}
-	if is, was := became(v1alpha1.ConditionActive); is != nil && d != nil {
-		switch {
-		case is.Status == metav1.ConditionTrue:
-			r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScaledJobActive, "scaling", d.Message)
-		case was == metav1.ConditionTrue && is.Status == metav1.ConditionFalse:
-			r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScaledJobInactive, "scaling", d.Message)
-		}
-	}
-}
-
-// tellReady tells when an object became ready, and what is wrong when that changed.
-func (r *Reconciler) tellReady(sj *v1alpha1.ScaledJob, was, is *v1alpha1.Condition) {
+// tellActive tells whether Active became True, or ceased to be.
+func (r *Reconciler) tellActive(sj *v1alpha1.ScaledJob, before, after []v1alpha1.Condition, d *jobs.Decision) {
+	was, is := v1alpha1.ConditionStatus(before, v1alpha1.ConditionActive), v1alpha1.ConditionStatus(after, v1alpha1.ConditionActive)
 	switch {
-	case is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message:
-	case is.Reason == v1alpha1.ReasonScaledJobCheckFailed:
-		r.Log.Warn("not ready", named(sj), slog.String("problem", is.Message))
-		r.event(sj, corev1.EventTypeWarning, v1alpha1.EventScaledJobCheckFailed, "checking", is.Message)
-	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != is.Status):
-		r.Log.Info("ready", named(sj))
-		plain, _, _ := strings.Cut(is.Message, andWarning)
-		r.event(sj, corev1.EventTypeNormal, v1alpha1.EventScaledJobReady, "checking", plain)
+	case d == nil || is == was:
+	case is == metav1.ConditionTrue:
+		r.tell.Normal(sj, v1alpha1.EventScaledJobActive, "scaling", d.Message)
+	case was == metav1.ConditionTrue && is == metav1.ConditionFalse:
+		r.tell.Normal(sj, v1alpha1.EventScaledJobInactive, "scaling", d.Message)
 	}
 }

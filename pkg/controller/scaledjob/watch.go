@@ -2,7 +2,6 @@ package scaledjob
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -11,7 +10,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -26,13 +24,9 @@ import (
 // OnReadings is for the engine's Config: it asks for those owners to be evaluated
 // whose readings may say something new.
 func (r *Reconciler) OnReadings(owners []engine.Owner) {
-	for _, o := range owners {
-		k, ours := scaled.Job.Key(o)
-		if !ours {
-			continue
-		}
-		if st := r.objects.Find(k); st == nil || !r.unchanged(st) {
-			r.queue.Add(k)
+	for key := range scaled.KeysOf(scaled.Job, owners) {
+		if st := r.objects.Find(key); st == nil || !r.unchanged(st) {
+			r.queue.Add(key)
 		}
 	}
 }
@@ -41,34 +35,27 @@ func (r *Reconciler) OnReadings(owners []engine.Owner) {
 // that depend on a Secret, a ConfigMap or a ServiceAccount, which are named as
 // References.Set named them.
 func (r *Reconciler) OnReference(dependents []string) {
-	for _, d := range dependents {
-		if k, ok := scaled.Job.Key(engine.Owner(d)); ok {
-			r.ask(k, scaled.Replan)
-		}
+	for key := range scaled.KeysOf(scaled.Job, dependents) {
+		r.ask(key, scaled.Replan)
 	}
 }
 
 // ask asks for an object to be reconciled.
 func (r *Reconciler) ask(k client.ObjectKey, what scaled.Effect) {
 	if st := r.objects.Find(k); st != nil && what == scaled.Replan {
-		st.dirty.Store(true)
+		st.Dirty.Store(true)
 	}
 	r.queue.Add(k)
 }
 
 // SetUp registers the reconciler with a manager, with so many objects at a time.
 func (r *Reconciler) SetUp(ctx context.Context, m ctrl.Manager, concurrency int) error {
-	for _, i := range indexes() {
-		if err := m.GetFieldIndexer().IndexField(ctx, i.object, i.name, i.keys); err != nil {
-			return fmt.Errorf("adding index %q: %w", i.name, err)
-		}
+	if err := scaled.AddIndexes(ctx, m.GetFieldIndexer(), indexes()); err != nil {
+		return err
 	}
 	return ctrl.NewControllerManagedBy(m).
 		Named("scaledjob").
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: concurrency,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](scaled.RetryFirst, scaled.RetryLast),
-		}).
+		WithOptions(scaled.Options(concurrency)).
 		For(&v1alpha1.ScaledJob{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&batchv1.Job{}, r.fromJob()).
 		Watches(&v1alpha1.TriggerAuthentication{}, r.finder().FromAuthentication(v1alpha1.KindTriggerAuthentication)).
@@ -77,26 +64,12 @@ func (r *Reconciler) SetUp(ctx context.Context, m ctrl.Manager, concurrency int)
 		Complete(r)
 }
 
-// index is what the reconciler looks things up by in the cache.
-type index struct {
-	object client.Object
-	name   string
-	keys   client.IndexerFunc
-}
-
-func indexes() []index {
-	return []index{
-		{&batchv1.Job{}, indexOwner, ownerKeys},
-		{&v1alpha1.ScaledJob{}, scaled.IndexAuth, authKeys},
+// indexes are what the reconciler looks things up by in the cache.
+func indexes() []scaled.Index {
+	return []scaled.Index{
+		{Object: &batchv1.Job{}, Name: indexOwner, Keys: ownerKeys},
+		{Object: &v1alpha1.ScaledJob{}, Name: scaled.IndexAuth, Keys: scaled.AuthKeys},
 	}
-}
-
-func authKeys(o client.Object) []string {
-	sj, ok := o.(*v1alpha1.ScaledJob)
-	if !ok {
-		return nil
-	}
-	return scaled.AuthKeys(sj.Spec.Triggers)
 }
 
 // finder finds the ScaledJobs that a change of another object concerns.

@@ -33,14 +33,14 @@ func atRest(b *testing.B) (*world, []reconcile.Request) {
 		w.reads(map[string]float64{r.Namespace: 0})
 		w.reconcile(r)
 	}
-	w.forgets()
+	w.Forgets()
 	return w, requests
 }
 
 func (w *world) reconcile(r reconcile.Request) {
-	w.t.Helper()
-	if _, err := w.r.Reconcile(w.t.Context(), r); err != nil {
-		w.t.Fatal(err)
+	w.T.Helper()
+	if _, err := w.r.Reconcile(w.T.Context(), r); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
@@ -66,5 +66,5 @@ func BenchmarkAtRest(b *testing.B) {
 			}
 		})
 	}
-	w.does()
+	w.Does()
 }

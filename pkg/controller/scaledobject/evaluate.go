@@ -10,7 +10,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -53,10 +52,10 @@ func (r *Reconciler) evaluate(ctx context.Context, so *v1alpha1.ScaledObject, st
 	if d.Action == decide.Hold && err == nil {
 		r.settle(st, p, d, seen)
 	}
-	st.lastActive, st.marks, st.countAt = d.LastActive, seen.marks, seen.next
+	st.LastActive, st.marks, st.countAt = d.LastActive, seen.marks, seen.next
 	st.seen.Store(&seen.size)
 	r.record(so, st, d)
-	r.tellFailures(so, st, p, d.Triggers)
+	r.tell.Failures(so, &st.Memory, p.failed(), p.failures(st.marks, d.Triggers))
 	r.watch(so, st, p, d)
 	return &d, err
 }
@@ -73,11 +72,11 @@ func (o *object) missing(err error) bool {
 
 // input gathers what the decision depends on.
 func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan, seen view) decide.Input {
-	if at := time.Unix(0, st.activeAt.Swap(0)); at.After(st.lastActive) && at.Unix() > 0 {
-		st.lastActive = at
+	if at := time.Unix(0, st.activeAt.Swap(0)); at.After(st.LastActive) && at.Unix() > 0 {
+		st.LastActive = at
 	}
 	in := decide.Input{
-		Now: seen.at, Created: so.CreationTimestamp.Time, LastActive: st.lastActive,
+		Now: seen.at, Created: so.CreationTimestamp.Time, LastActive: st.LastActive,
 		Replicas: seen.size.replicas, ReplicasKnown: seen.size.err == nil,
 		Min: so.Spec.MinReplicas(), Max: so.Spec.MaxReplicas(),
 		Cooldown: so.Spec.CooldownDuration(), InitialCooldown: so.Spec.InitialCooldownDuration(),
@@ -90,10 +89,10 @@ func (r *Reconciler) input(so *v1alpha1.ScaledObject, st *object, p *plan, seen 
 	if n, err := p.fallbackReplicas(seen.size); p.fallback != nil && err == nil {
 		in.Fallback, in.FallbackReplicas = true, n
 	}
-	if st.problem != "" {
+	if st.Problem != "" {
 		// The spec in force is not the newest one: it may wake the workload, but
 		// not put it to rest.
-		in.Triggers = append(in.Triggers, decide.Trigger{Name: "the newest spec", Err: st.problem})
+		in.Triggers = append(in.Triggers, decide.Trigger{Name: "the newest spec", Err: st.Problem})
 	}
 	return in
 }
@@ -146,7 +145,7 @@ func (r *Reconciler) act(ctx context.Context, so *v1alpha1.ScaledObject, p *plan
 	if err != nil {
 		d := decide.Decide(in)
 		if scaled.AsProblem(err) == nil {
-			r.tell(so, p, d, started, err)
+			r.tellScaled(so, p, d, started, err)
 		}
 		return d, err
 	}
@@ -157,30 +156,29 @@ func (r *Reconciler) act(ctx context.Context, so *v1alpha1.ScaledObject, p *plan
 	}
 	err = r.Scales.Set(ctx, p.target, scale, d.To)
 	if !apierrors.IsConflict(err) {
-		r.tell(so, p, d, started, err)
+		r.tellScaled(so, p, d, started, err)
 	}
 	return d, err
 }
 
-// tell logs a scaling and emits its event.
-func (r *Reconciler) tell(so *v1alpha1.ScaledObject, p *plan, d decide.Decision, started time.Time, err error) {
+// tellScaled logs a scaling and emits its event.
+func (r *Reconciler) tellScaled(so *v1alpha1.ScaledObject, p *plan, d decide.Decision, started time.Time, err error) {
 	if r.OnScaled != nil {
 		r.OnScaled(Scaled{so.Namespace, so.Name, d, newest(d), started, r.Now(), err})
 	}
-	object := slog.String("object", so.Namespace+"/"+so.Name)
 	reason, failed := v1alpha1.EventScaleTargetActivated, v1alpha1.EventScaleTargetActivationFailed
 	if d.Action == decide.Deactivate {
 		reason, failed = v1alpha1.EventScaleTargetDeactivated, v1alpha1.EventScaleTargetDeactivationFailed
 	}
 	note := fmt.Sprintf("%s %s/%s from %d to %d: %s", p.target.Kind.Kind, p.target.Namespace, p.target.Name, d.From, d.To, d.Message)
 	if err != nil {
-		r.Log.Error("scaling failed", object, slog.Any("decision", d), slog.Any("error", err))
-		scaled.Event(r.Events, so, corev1.EventTypeWarning, failed, "scaling", fmt.Sprintf("scaling %s: %v", note, err))
+		r.Log.Error("scaling failed", scaled.Named(so), slog.Any("decision", d), slog.Any("error", err))
+		r.tell.Warning(so, failed, "scaling", fmt.Sprintf("scaling %s: %v", note, err))
 		return
 	}
-	r.Log.Info("scaled", object, slog.String("action", string(d.Action)), slog.Int("from", int(d.From)),
+	r.Log.Info("scaled", scaled.Named(so), slog.String("action", string(d.Action)), slog.Int("from", int(d.From)),
 		slog.Int("to", int(d.To)), slog.String("reason", string(d.Reason)), slog.String("message", d.Message))
-	scaled.Event(r.Events, so, corev1.EventTypeNormal, reason, "scaling", "scaled "+note)
+	r.tell.Normal(so, reason, "scaling", "scaled "+note)
 }
 
 // newest is when the newest of the readings was taken that say there is work; zero
@@ -197,37 +195,26 @@ func newest(d decide.Decision) time.Time {
 
 // record remembers a decision.
 func (r *Reconciler) record(so *v1alpha1.ScaledObject, st *object, d decide.Decision) {
-	st.record(d)
+	st.Decisions.Add(told(d))
 	if r.OnDecision != nil {
 		r.OnDecision(so.Namespace, so.Name, d)
 	}
 }
 
-// tellFailures logs and emits when a trigger or the formula begins to fail or
-// recovers.
-func (r *Reconciler) tellFailures(so *v1alpha1.ScaledObject, st *object, p *plan, list []decide.Trigger) {
-	var failing []string
-	object := slog.String("object", so.Namespace+"/"+so.Name)
-	for i, t := range list[:p.decided()] {
-		failed := slices.Contains(st.failing, t.Name)
-		fails := t.Err != ""
-		if i < len(p.triggers) {
-			fails = st.marks[i].Kind != ""
-		} else if t.FallbackActive {
-			continue // a trigger that feeds it fails, which is told
-		}
-		switch {
-		case fails && !failed:
-			r.Log.Warn("trigger cannot be measured", object, slog.String("trigger", t.Name), slog.String("error", t.Err))
-			scaled.Event(r.Events, so, corev1.EventTypeWarning, p.failed(), "measuring", t.Name+": "+t.Err)
-		case failed && t.State != decide.Unknown:
-			r.Log.Info("trigger can be measured again", object, slog.String("trigger", t.Name))
-		}
-		if fails || failed && t.State == decide.Unknown { // not measured yet, with other settings
-			failing = append(failing, t.Name)
+// failures are the triggers of a decision as far as their failures are to be told:
+// those of the plan by what was measured, whatever stands in for it, and the formula
+// unless a trigger that feeds it fails, which is told.
+func (p *plan) failures(marks []mark, list []decide.Trigger) []decide.Trigger {
+	out := slices.Clone(list[:p.decided()])
+	for i := range p.triggers {
+		if marks[i].Kind == "" {
+			out[i].Err = ""
 		}
 	}
-	st.failing = failing
+	if n := len(p.triggers); len(out) > n && out[n].FallbackActive {
+		out = out[:n]
+	}
+	return out
 }
 
 // failed is the reason of the event that tells of a failure.
@@ -251,9 +238,9 @@ func (p *plan) decided() int {
 // watches for work only where a signal can wake something.
 func (r *Reconciler) watch(so *v1alpha1.ScaledObject, st *object, p *plan, d decide.Decision) {
 	idle := d.To == 0 || so.Spec.IdleReplicaCount != nil && d.To <= *so.Spec.IdleReplicaCount
-	if idle == st.watching || d.From < 0 {
+	if idle == st.Watching || d.From < 0 {
 		return
 	}
-	st.watching = idle
+	st.Watching = idle
 	r.Engine.Set(scaled.Object.Owner(client.ObjectKeyFromObject(so)), p.uses(idle))
 }

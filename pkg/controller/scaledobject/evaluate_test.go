@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 	"github.com/weir-sh/weir/pkg/scalers"
 )
 
@@ -22,7 +23,7 @@ const (
 	isActive  = "True ScalerActive: at least one trigger has work"
 	notActive = "False ScalerNotActive: no trigger has work"
 	cooling   = "False ScalerCooldown: no trigger has work; the cooldown has not passed"
-	wrote     = "apply status of ScaledObject a"
+	wrote     = "status of ScaledObject a"
 )
 
 func TestAWorkloadWakesRunsAndRests(t *testing.T) {
@@ -30,20 +31,20 @@ func TestAWorkloadWakesRunsAndRests(t *testing.T) {
 	w := newWorld(t, deployment("web", 0), scaledObject("a"))
 
 	w.pass("a") // nothing is measured yet
-	w.does("patch ScaledObject a", "apply HorizontalPodAutoscaler keda-hpa-a", wrote)
-	w.tells("Normal KEDAScalersStarted: measuring s0-fake-jobs every 30s")
+	w.Does("patch ScaledObject a", "apply HorizontalPodAutoscaler keda-hpa-a", wrote)
+	w.Tells("Normal KEDAScalersStarted: measuring s0-fake-jobs every 30s")
 	w.says("a", "Ready", "", "Active", "", "Paused", "False", "Fallback", "False NoFallbackFound: no fallback is in use")
 
 	w.reads(map[string]float64{"jobs": 0})
 	w.pass("a")
-	w.does(wrote)
-	w.tells("Normal ScaledObjectReady: the object is ready for scaling")
+	w.Does(wrote)
+	w.Tells("Normal ScaledObjectReady: the object is ready for scaling")
 	w.says("a", "Ready", ready, "Active", notActive)
 
 	w.reads(map[string]float64{"jobs": 3})
 	w.pass("a")
-	w.does("scale Deployment web to 1", wrote)
-	w.tells("Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 1: 1 of 1 trigger has work: s0-fake-jobs has 3 (above 0, target 5)")
+	w.Does("scale Deployment web to 1", wrote)
+	w.Tells("Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 1: 1 of 1 trigger has work: s0-fake-jobs has 3 (above 0, target 5)")
 	w.says("a", "Ready", ready, "Active", isActive)
 	equal(t, "lastActiveTime", w.object("a").Status.LastActiveTime.UTC(), w.now)
 	equal(t, "activity", w.object("a").Status.TriggersActivity["s0-fake-jobs"].IsActive, true)
@@ -51,25 +52,25 @@ func TestAWorkloadWakesRunsAndRests(t *testing.T) {
 	w.now = w.now.Add(time.Minute)
 	w.reads(map[string]float64{"jobs": 7})
 	w.pass("a")
-	w.does() // the time of last activity is not written while it moves
+	w.Does() // the time of last activity is not written while it moves
 
 	busy := w.now
 	w.now = w.now.Add(100 * time.Second)
 	w.reads(map[string]float64{"jobs": 0})
 	equal(t, "rest of the cooldown", w.pass("a"), 200*time.Second)
-	w.does(wrote)
+	w.Does(wrote)
 	w.says("a", "Ready", ready, "Active", cooling)
 	equal(t, "lastActiveTime", w.object("a").Status.LastActiveTime.UTC(), busy)
 
 	w.now = w.now.Add(200 * time.Second)
 	w.reads(map[string]float64{"jobs": 0})
-	w.tells()
+	w.Tells()
 	equal(t, "recheck", w.pass("a"), 0)
-	w.does("scale Deployment web to 0", wrote)
-	w.tells("Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 1 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); idle for 5m; the cooldown is over")
+	w.Does("scale Deployment web to 0", wrote)
+	w.Tells("Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 1 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); idle for 5m; the cooldown is over")
 	w.says("a", "Active", notActive)
-	equal(t, "decisions", len(w.r.Decisions("ns", "a")), 6)
-	equal(t, "decisions of an unknown object", len(w.r.Decisions("ns", "b")), 0)
+	equal(t, "decisions", w.decisions("a"), 6)
+	equal(t, "decisions of an unknown object", w.decisions("b"), 0)
 }
 
 func TestARunningObjectWritesNothingHoweverItsValuesChange(t *testing.T) {
@@ -83,15 +84,15 @@ func TestARunningObjectWritesNothingHoweverItsValuesChange(t *testing.T) {
 			w := newWorld(t, deployment("web", 0), scaledObject("a"))
 			w.reads(map[string]float64{"jobs": value(0)})
 			w.settles("a")
-			sets := w.engine.sets
+			sets := w.engine.Sets
 			for i := range 100 {
 				w.now = w.now.Add(30 * time.Second)
 				w.reads(map[string]float64{"jobs": value(i)})
 				w.pass("a")
 			}
-			w.does()
-			w.tells()
-			equal(t, "changes to what is measured", w.engine.sets-sets, 0)
+			w.Does()
+			w.Tells()
+			equal(t, "changes to what is measured", w.engine.Sets-sets, 0)
 		})
 	}
 }
@@ -106,17 +107,17 @@ func TestErrorsHoldTheWorkload(t *testing.T) {
 	w.pass("a")
 	w.has(2)
 	w.says("a", "Ready", "False TriggerError: s0-fake-jobs cannot be read (measuring: down)", "Active", "False ScalerNotActive: no trigger is known to have work")
-	w.tells("Normal KEDAScalersStarted: measuring s0-fake-jobs, s1-fake-more every 30s", "Warning KEDAScalerFailed: s0-fake-jobs: measuring: down")
+	w.Tells("Normal KEDAScalersStarted: measuring s0-fake-jobs, s1-fake-more every 30s", "Warning KEDAScalerFailed: s0-fake-jobs: measuring: down")
 
 	w.reads(map[string]float64{"more": 1})
 	w.pass("a")
 	w.says("a", "Ready", "Unknown PartialTriggerError: s0-fake-jobs cannot be read (measuring: down)", "Active", isActive)
-	w.tells()
+	w.Tells()
 
 	w.reads(map[string]float64{"jobs": 0, "more": 1})
 	w.pass("a")
 	w.says("a", "Ready", ready)
-	w.tells("Normal ScaledObjectReady: the object is ready for scaling")
+	w.Tells("Normal ScaledObjectReady: the object is ready for scaling")
 
 	w.now = w.now.Add(89 * time.Second) // not yet too old
 	w.pass("a")
@@ -144,8 +145,8 @@ func TestAMessageAloneIsRewrittenAtMostOnceAMinute(t *testing.T) {
 		}
 		w.pass("a")
 	}
-	w.does(wrote, wrote)
-	w.tells()
+	w.Does(wrote, wrote)
+	w.Tells()
 }
 
 func TestTheLocalPortOfAConnectionIsNoNews(t *testing.T) {
@@ -160,9 +161,9 @@ func TestTheLocalPortOfAConnectionIsNoNews(t *testing.T) {
 		w.pass("a")
 		w.says("a", "Ready", "False TriggerError: s0-fake-jobs cannot be read (read tcp 10.0.0.2:6379: reset)")
 		if port > 0 {
-			w.does()
+			w.Does()
 		}
-		w.forgets()
+		w.Forgets()
 	}
 }
 
@@ -173,14 +174,14 @@ func TestScalingThatFails(t *testing.T) {
 	w.settles("a")
 	w.reads(map[string]float64{"jobs": 1})
 	for _, call := range []string{"scale Deployment web to 1", "get scale of Deployment web"} {
-		w.fail = func(c string) error {
+		w.Fail = func(c string) error {
 			if c == call {
 				return errors.New("boom")
 			}
 			return nil
 		}
 		err := w.failing("a")
-		w.tells(
+		w.Tells(
 			"Warning KEDAScaleTargetActivationFailed: scaling Deployment ns/web from 0 to 1: 1 of 1 trigger has work: s0-fake-jobs has 1 (above 0, target 5): "+err,
 			"Warning ScaledObjectCheckFailed: "+err,
 		)
@@ -191,23 +192,23 @@ func TestScalingThatFails(t *testing.T) {
 		w.now = w.now.Add(2 * time.Minute) // more than messages wait
 		w.reads(map[string]float64{"jobs": 1})
 	}
-	w.fail = nil
+	w.Fail = nil
 	w.pass("a")
 	w.has(1)
 	w.says("a", "Ready", ready)
 
 	w.now = w.now.Add(time.Hour)
 	w.reads(map[string]float64{"jobs": 0})
-	w.fail = func(c string) error {
+	w.Fail = func(c string) error {
 		if strings.HasPrefix(c, "scale") {
 			return errors.New("boom")
 		}
 		return nil
 	}
-	w.forgets()
+	w.Forgets()
 	w.failing("a")
-	if !strings.HasPrefix(w.events[0], "Warning KEDAScaleTargetDeactivationFailed: scaling Deployment ns/web from 1 to 0: ") {
-		t.Errorf("events %q", w.events)
+	if !strings.HasPrefix(w.Events[0], "Warning KEDAScaleTargetDeactivationFailed: scaling Deployment ns/web from 1 to 0: ") {
+		t.Errorf("events %q", w.Events)
 	}
 }
 
@@ -217,16 +218,16 @@ func TestAConflictOnTheScaleIsTriedAgainQuietly(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 0})
 	w.settles("a")
 	w.reads(map[string]float64{"jobs": 1})
-	w.fail = func(c string) error {
+	w.Fail = func(c string) error {
 		if strings.HasPrefix(c, "scale") {
 			return conflict()
 		}
 		return nil
 	}
 	equal(t, "next try", w.pass("a"), 100*time.Millisecond)
-	w.tells()
+	w.Tells()
 	w.says("a", "Ready", ready)
-	w.fail = nil
+	w.Fail = nil
 	w.pass("a")
 	w.has(1)
 }
@@ -239,27 +240,27 @@ func TestNothingIsScaledTwiceWhileTheCacheIsStale(t *testing.T) {
 	w.pass("a")
 	w.has(1)
 	w.scale("Deployment", "web", 4) // the HPA goes on
-	w.forgets()
+	w.Forgets()
 	w.pass("a")
 	w.pass("a")
-	w.does()
-	w.tells()
+	w.Does()
+	w.Tells()
 	w.has(4)
 
 	w.now = w.now.Add(time.Hour)
 	w.reads(map[string]float64{"jobs": 0})
 	w.cached["web"] = deployment("web", 3) // stale, but right in what matters
 	w.pass("a")
-	w.tells("Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 4 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); idle for 1h; the cooldown is over")
-	w.forgets()
+	w.Tells("Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 4 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); idle for 1h; the cooldown is over")
+	w.Forgets()
 	w.pass("a")
-	w.does()
+	w.Does()
 	w.has(0)
 }
 
 func TestTheCooldownAfterARestart(t *testing.T) {
 	t.Parallel()
-	last := metav1.NewTime(start().Add(-299 * time.Second))
+	last := metav1.NewTime(scaledtest.Start().Add(-299 * time.Second))
 	for status, want := range map[metav1.ConditionStatus]time.Duration{
 		metav1.ConditionTrue:  300 * time.Second, // it counts as active until now
 		metav1.ConditionFalse: time.Second,
@@ -291,7 +292,7 @@ func TestTheUpstreamIsWatchedWhileTheWorkloadRests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, deployment("web", tc.resting), scaledObject("a", tc.change))
-			watched := func() bool { return w.engine.uses["scaledobject/ns/a"][0].Watch }
+			watched := func() bool { return w.engine.Uses["scaledobject/ns/a"][0].Watch }
 			w.reads(map[string]float64{"jobs": 0})
 			w.pass("a")
 			equal(t, "watched at rest", watched(), true)
@@ -314,8 +315,8 @@ func TestFewerReplicasThanTheMinimumAreCorrectedWithAnEvent(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 0})
 	w.pass("a")
 	w.has(2)
-	if !slices.Contains(w.events, "Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 2: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); 0 replicas, fewer than the minimum of 2") {
-		t.Errorf("events %q", w.events)
+	if !slices.Contains(w.Events, "Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 2: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); 0 replicas, fewer than the minimum of 2") {
+		t.Errorf("events %q", w.Events)
 	}
 }
 
@@ -360,7 +361,7 @@ func TestTargets(t *testing.T) {
 			status := w.object("a").Status
 			equal(t, "originalReplicaCount", ptr.Deref(status.OriginalReplicaCount, -1), tc.original)
 			equal(t, "scaleTargetKind", status.ScaleTargetKind, tc.kind)
-			scaled := strings.Join(slices.DeleteFunc(w.writes, func(s string) bool { return !strings.HasPrefix(s, "scale") }), ", ")
+			scaled := strings.Join(slices.DeleteFunc(w.Writes, func(s string) bool { return !strings.HasPrefix(s, "scale") }), ", ")
 			equal(t, "scaled", scaled, tc.scaled)
 		})
 	}
@@ -377,7 +378,7 @@ func TestAWorkloadThatGoesAndComesBack(t *testing.T) {
 	}
 	w.pass("a")
 	w.says("a", "Ready", checkFailed+`spec.scaleTargetRef: Deployment "ns/web" does not exist; create it, or correct the reference`)
-	equal(t, "queries still measured", len(w.engine.uses["scaledobject/ns/a"]), 1)
+	equal(t, "queries still measured", len(w.engine.Uses["scaledobject/ns/a"]), 1)
 	if err := w.api.Create(t.Context(), web); err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +395,7 @@ func TestReplicasThatCannotBeRead(t *testing.T) {
 	w.replicas["roll"] = 2
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
-	w.fail = func(c string) error {
+	w.Fail = func(c string) error {
 		if c == "get scale of Rollout roll" {
 			return errors.New("boom")
 		}
@@ -403,8 +404,8 @@ func TestReplicasThatCannotBeRead(t *testing.T) {
 	err := w.failing("a")
 	equal(t, "error", err, `reading the scale of Rollout "ns/roll": boom`)
 	w.says("a", "Ready", "False ErrorGettingCurrentReplicas: "+err)
-	w.does(wrote)
-	w.tells()
+	w.Does(wrote)
+	w.Tells()
 }
 
 func TestAnObjectMadeAnewUnderItsNameHasNothingOfTheOldOne(t *testing.T) {
@@ -424,8 +425,8 @@ func TestAnObjectMadeAnewUnderItsNameHasNothingOfTheOldOne(t *testing.T) {
 	}
 	w.pass("a")
 	w.says("a", "Ready", checkFailed+"spec.triggers: must have at least one trigger")
-	equal(t, "owners that measure", len(w.engine.uses), 0)
-	equal(t, "decisions", len(w.r.Decisions("ns", "a")), 0)
+	equal(t, "owners that measure", len(w.engine.Uses), 0)
+	equal(t, "decisions", w.decisions("a"), 0)
 	if _, err := w.r.Metric(t.Context(), "ns", "a", "s0-fake-jobs"); err == nil {
 		t.Error("a metric of the old object is served")
 	}

@@ -5,24 +5,17 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 )
 
-// Queue is what a controller gives to its sources.
-type Queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// WithIndexes adds the indexes to a fake client, as SetUp does to a cache.
-func WithIndexes(b *fake.ClientBuilder) *fake.ClientBuilder {
-	for _, i := range indexes() {
-		b = b.WithIndex(i.object, i.name, i.keys)
-	}
-	return b
-}
+// Indexes are those that SetUp adds to a cache.
+func Indexes() []scaled.Index { return indexes() }
 
 // Attach gives r the queue that SetUp gives it.
-func (r *Reconciler) Attach(q Queue) {
+func (r *Reconciler) Attach(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	if err := r.queue.Start(context.Background(), q); err != nil {
 		panic(err) // it has no way to fail
 	}

@@ -40,8 +40,8 @@ func lifeOfAnObject() story {
 			w.edits("a", annotated())
 		}},
 		{"it is deleted", func(w *world) {
-			if err := w.api.Delete(w.t.Context(), w.object("a")); err != nil {
-				w.t.Fatal(err)
+			if err := w.api.Delete(w.T.Context(), w.object("a")); err != nil {
+				w.T.Fatal(err)
 			}
 		}},
 	}
@@ -53,7 +53,7 @@ func play(t *testing.T, n int, failure error) (calls []string, after []string) {
 	t.Helper()
 	w := newWorld(t, deployment("web", 0), scaledObject("a", withAuth), authentication(), secret("other", ""))
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Spec.Triggers[0].AuthenticationRef = nil })
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		calls = append(calls, call)
 		if len(calls)-1 == n {
 			return failure
@@ -81,17 +81,17 @@ func play(t *testing.T, n int, failure error) (calls []string, after []string) {
 
 // snapshot describes the cluster and what is measured, without versions.
 func (w *world) snapshot(name string) string {
-	w.t.Helper()
+	w.T.Helper()
 	so := new(v1alpha1.ScaledObject)
-	if err := w.api.Get(w.t.Context(), client.ObjectKey{Namespace: "ns", Name: "a"}, so); client.IgnoreNotFound(err) != nil {
-		w.t.Fatal(err)
+	if err := w.api.Get(w.T.Context(), client.ObjectKey{Namespace: "ns", Name: "a"}, so); client.IgnoreNotFound(err) != nil {
+		w.T.Fatal(err)
 	}
-	replicas, _, err := w.workload(w.t.Context(), "Deployment", "web")
+	replicas, _, err := w.workload(w.T.Context(), "Deployment", "web")
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	var measured []string
-	for _, u := range w.engine.uses["scaledobject/ns/a"] {
+	for _, u := range w.engine.Uses["scaledobject/ns/a"] {
 		measured = append(measured, fmt.Sprint(u.Query, u.Watch))
 	}
 	slices.SortFunc(so.Status.Conditions, func(a, b v1alpha1.Condition) int { return strings.Compare(string(a.Type), string(b.Type)) })
@@ -100,7 +100,7 @@ func (w *world) snapshot(name string) string {
 	}
 	status, err := yaml.Marshal(so.Status)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return fmt.Sprintf("%s\nreplicas %d\nHPAs %q\nfinalizers %q labels %v\nmeasured %q\n%s", name, replicas, w.hpas(), so.Finalizers, so.Labels, measured, status)
 }
@@ -133,7 +133,7 @@ func TestAFailureOfTheAPIServerIsReturnedAndToldOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, deployment("web", 1), scaledObject("a"))
 	w.reads(map[string]float64{"jobs": 1})
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if strings.HasPrefix(call, "apply HorizontalPodAutoscaler") {
 			return errors.New("boom")
 		}
@@ -143,10 +143,10 @@ func TestAFailureOfTheAPIServerIsReturnedAndToldOnce(t *testing.T) {
 	for range 3 {
 		equal(t, "error", w.failing("a"), want)
 	}
-	w.does("patch ScaledObject a", wrote)
-	w.tells("Warning ScaledObjectCheckFailed: " + want)
+	w.Does("patch ScaledObject a", wrote)
+	w.Tells("Warning ScaledObjectCheckFailed: " + want)
 	w.says("a", "Ready", checkFailed+want)
-	w.fail = nil
+	w.Fail = nil
 	w.pass("a")
 	w.says("a", "Ready", ready)
 }
@@ -157,7 +157,7 @@ func TestAnObjectThatIsDeletedInBetweenIsNoError(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	w.reads(map[string]float64{"jobs": 0})
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if call == "get HorizontalPodAutoscaler keda-hpa-a" {
 			so := w.object("a")
 			so.Finalizers = nil
@@ -166,11 +166,11 @@ func TestAnObjectThatIsDeletedInBetweenIsNoError(t *testing.T) {
 		return nil
 	}
 	w.pass("a")
-	w.tells()
-	w.fail = nil
+	w.Tells()
+	w.Fail = nil
 	w.pass("a")
 	equal(t, "known", w.r.Known(client.ObjectKey{Namespace: "ns", Name: "a"}), false)
-	if i := slices.IndexFunc(w.writes, func(s string) bool { return s != wrote }); i >= 0 {
-		t.Errorf("writes %q", w.writes)
+	if i := slices.IndexFunc(w.Writes, func(s string) bool { return s != wrote }); i >= 0 {
+		t.Errorf("writes %q", w.Writes)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 	"github.com/weir-sh/weir/pkg/controller/scaledobject"
 	"github.com/weir-sh/weir/pkg/decide"
 	"github.com/weir-sh/weir/pkg/engine"
@@ -27,7 +28,7 @@ func falling(threshold, replicas int32, behavior v1alpha1.FallbackBehavior) func
 
 // later lets time pass, in which the objects are looked at when they ask for it.
 func (w *world) later(d time.Duration, names ...string) {
-	w.t.Helper()
+	w.T.Helper()
 	end := w.now.Add(d)
 	for {
 		next := end
@@ -45,7 +46,7 @@ func (w *world) later(d time.Duration, names ...string) {
 
 // health is the health of a metric in the status: "3 Failing".
 func (w *world) health(name, metric string) string {
-	w.t.Helper()
+	w.T.Helper()
 	h, ok := w.object(name).Status.Health[metric]
 	if !ok {
 		return ""
@@ -55,13 +56,13 @@ func (w *world) health(name, metric string) string {
 
 // serves checks what the HPA gets: a value, or the text of an error.
 func (w *world) serves(metric string, want any) {
-	w.t.Helper()
-	got, err := w.r.Metric(w.t.Context(), "ns", "a", metric)
+	w.T.Helper()
+	got, err := w.r.Metric(w.T.Context(), "ns", "a", metric)
 	if err != nil {
-		equal(w.t, metric, any(err.Error()), want)
+		equal(w.T, metric, any(err.Error()), want)
 		return
 	}
-	equal(w.t, metric, any(got.Value), want)
+	equal(w.T, metric, any(got.Value), want)
 }
 
 const (
@@ -81,8 +82,8 @@ func TestAFallbackStandsInAfterTheThresholdAndEndsWithTheFirstSuccess(t *testing
 
 	w.breaks("jobs", errors.New("down"))
 	w.pass("a")
-	w.does("apply status of ScaledObject a")
-	w.tells("Warning KEDAScalerFailed: s0-fake-jobs: down")
+	w.Does("status of ScaledObject a")
+	w.Tells("Warning KEDAScalerFailed: s0-fake-jobs: down")
 	equal(t, "health", w.health("a", "s0-fake-jobs"), "1 Failing")
 	w.says("a", "Ready", ready, "Fallback", noFall)
 	w.serves("s0-fake-jobs", 10.0) // the last good reading is new enough
@@ -90,15 +91,15 @@ func TestAFallbackStandsInAfterTheThresholdAndEndsWithTheFirstSuccess(t *testing
 	w.later(89*time.Second, "a")
 	equal(t, "health", w.health("a", "s0-fake-jobs"), "3 Failing")
 	w.says("a", "Fallback", noFall)
-	w.does("apply status of ScaledObject a", "apply status of ScaledObject a")
+	w.Does("status of ScaledObject a", "status of ScaledObject a")
 	w.serves("s0-fake-jobs", 10.0)
-	w.tells()
+	w.Tells()
 
 	w.later(time.Second, "a")
 	equal(t, "health", w.health("a", "s0-fake-jobs"), "4 Failing")
 	w.says("a", "Ready", ready, "Fallback", fallsBack, "Active", "True ScalerActive: the fallback stands in for at least one trigger")
-	w.does("apply status of ScaledObject a")
-	w.tells("Normal ScaledObjectFallbackActivated: more than 3 polls in a row failed: s0-fake-jobs cannot be read (down); the fallback (static) asks for replicas: 6")
+	w.Does("status of ScaledObject a")
+	w.Tells("Normal ScaledObjectFallbackActivated: more than 3 polls in a row failed: s0-fake-jobs cannot be read (down); the fallback (static) asks for replicas: 6")
 	w.serves("s0-fake-jobs", 30.0)
 
 	// However long it lasts and however often the HPA reads: nothing more is written.
@@ -107,19 +108,19 @@ func TestAFallbackStandsInAfterTheThresholdAndEndsWithTheFirstSuccess(t *testing
 		w.reported("a reading that fails again", false)
 		w.later(time.Minute, "a")
 	}
-	w.does()
-	w.tells()
+	w.Does()
+	w.Tells()
 
 	w.reads(map[string]float64{"jobs": 7})
 	w.reported("recovery", true)
 	w.pass("a")
 	w.says("a", "Fallback", noFall)
 	equal(t, "health", w.health("a", "s0-fake-jobs"), "0 Happy")
-	w.tells("Normal ScaledObjectFallbackDeactivated: the fallback stands in for no trigger any more")
+	w.Tells("Normal ScaledObjectFallbackDeactivated: the fallback stands in for no trigger any more")
 	w.serves("s0-fake-jobs", 7.0)
 	w.settles("a")
 	w.later(time.Minute, "a")
-	w.does()
+	w.Does()
 	w.has(2)
 }
 
@@ -147,7 +148,7 @@ func TestAFallbackWakesWhatIsAtZeroUnlessItAsksForNothing(t *testing.T) {
 			w.pass("a")
 			w.has(map[bool]int32{true: 1}[c.wakes])
 			w.says("a", "Fallback", fallsBack, "Active", c.says)
-			equal(t, "first event", "["+w.events[0], c.events)
+			equal(t, "first event", "["+w.Events[0], c.events)
 			if c.behavior != "currentReplicasIfLower" || !c.wakes {
 				w.serves("s0-fake-jobs", c.served)
 			}
@@ -210,15 +211,15 @@ func TestTheBehaviorsOfAFallback(t *testing.T) {
 
 // starts lets a pod of the workload be ready.
 func (w *world) starts(name string) {
-	w.t.Helper()
+	w.T.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, Labels: map[string]string{"app": "web"}},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 		},
 	}
-	if err := w.api.Create(w.t.Context(), pod); err != nil {
-		w.t.Fatal(err)
+	if err := w.api.Create(w.T.Context(), pod); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
@@ -232,20 +233,20 @@ func TestAFallbackOutlastsARestartWithoutAFlap(t *testing.T) {
 	w.says("a", "Fallback", fallsBack)
 	w.settles("a")
 
-	w.engine.samples = map[scalers.Query]engine.Sample{}
+	w.engine.Samples = map[scalers.Query]engine.Sample{}
 	w.restart()
 	w.pass("a")
 	w.serves("s0-fake-jobs", 30.0) // although nothing has been measured yet
 	w.breaks("jobs", errors.New("down"))
 	w.later(time.Hour, "a")
-	w.does()
-	w.tells("Warning KEDAScalerFailed: s0-fake-jobs: down")
+	w.Does()
+	w.Tells("Warning KEDAScalerFailed: s0-fake-jobs: down")
 	w.serves("s0-fake-jobs", 30.0)
 
 	w.restart()
 	w.reads(map[string]float64{"jobs": 1})
 	w.pass("a")
-	w.tells("Normal ScaledObjectFallbackDeactivated: the fallback stands in for no trigger any more")
+	w.Tells("Normal ScaledObjectFallbackDeactivated: the fallback stands in for no trigger any more")
 	w.serves("s0-fake-jobs", 1.0)
 }
 
@@ -258,7 +259,7 @@ func TestFailuresBeforeARestartCount(t *testing.T) {
 	w.breaks("jobs", errors.New("down"))
 	w.later(40*time.Second, "a")
 	equal(t, "health", w.health("a", "s0-fake-jobs"), "2 Failing")
-	w.engine.samples = map[scalers.Query]engine.Sample{}
+	w.engine.Samples = map[scalers.Query]engine.Sample{}
 	w.restart()
 	w.now = w.now.Add(time.Hour)
 	w.pass("a")
@@ -287,12 +288,12 @@ func TestAnotherPasswordDoesNotEndAnOutage(t *testing.T) {
 	w.pass("a")
 	w.says("a", "Fallback", fallsBack)
 	w.serves("s0-fake-jobs", 30.0)
-	w.tells()
+	w.Tells()
 	// An unchanged query keeps its count as well.
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Spec.CooldownPeriod = new(int32(7)) })
 	w.pass("a")
 	w.says("a", "Fallback", fallsBack)
-	w.tells()
+	w.Tells()
 }
 
 func TestASourceThatGoesSilentFails(t *testing.T) {
@@ -338,8 +339,8 @@ func TestCachedMetricsAndFallbackDoNotFlap(t *testing.T) {
 		w.serves("s0-fake-jobs", 30.0)
 		w.later(15*time.Second, "a")
 	}
-	w.does()
-	w.tells()
+	w.Does()
+	w.Tells()
 }
 
 // TestCPUNeverFallsBack, and is not in the health.
@@ -361,16 +362,16 @@ func TestMetricsThatAnUpstreamNamesFallBackEach(t *testing.T) {
 	w.pass("a")
 	w.names(named, scalers.Busy, scalers.Metric{Name: "x", Target: 2, Value: 1}, scalers.Metric{Name: "y", Target: 7, Value: 1})
 	w.settles("a")
-	q := w.queryOf(naming(), named)
-	s := w.engine.samples[q]
+	q := w.queryOf(scaledtest.Naming("naming", false), named)
+	s := w.engine.Samples[q]
 	s.Err, s.ErrSince = errors.New("down"), w.now
-	w.engine.samples[q] = s
+	w.engine.Samples[q] = s
 	w.pass("a")
 	w.serves("s0-x", 12.0)
 	w.serves("s0-y", 42.0)
 	equal(t, "health", w.health("a", "s0-x")+" "+w.health("a", "s0-y"), "1 Failing 1 Failing")
 	w.restart()
-	w.engine.samples = map[scalers.Query]engine.Sample{}
+	w.engine.Samples = map[scalers.Query]engine.Sample{}
 	w.pass("a")
 	w.serves("s0-y", 42.0)
 }
@@ -383,7 +384,7 @@ func TestAFallbackOfUnknownReplicasIsNone(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 10})
 	w.settles("a")
 	w.breaks("jobs", errors.New("down"))
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if call == "get Deployment web" {
 			return errors.New("boom")
 		}
@@ -392,15 +393,15 @@ func TestAFallbackOfUnknownReplicasIsNone(t *testing.T) {
 	w.serves("s0-fake-jobs", "s0-fake-jobs cannot be measured (down), and nothing stands in for it: the fallback is made of the replicas that there are: reading Deployment \"ns/web\": boom")
 	w.failing("a")
 	w.says("a", "Fallback", noFall)
-	boom := w.fail
-	w.fail = nil
+	boom := w.Fail
+	w.Fail = nil
 	w.pass("a")
 	w.says("a", "Fallback", fallsBack)
-	w.fail = boom
-	w.forgets()
+	w.Fail = boom
+	w.Forgets()
 	w.failing("a")
 	w.says("a", "Fallback", fallsBack) // nothing says that it ended
-	for _, e := range w.events {
+	for _, e := range w.Events {
 		if strings.Contains(e, "Fallback") {
 			t.Error(e)
 		}
@@ -436,14 +437,14 @@ func TestTheHooksLearnOfDecisionsAndScalings(t *testing.T) {
 	w.pass("a")
 	w.reads(map[string]float64{"jobs": 1})
 	w.now = w.now.Add(time.Second)
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if call == "scale Deployment web to 1" {
 			return errors.New("boom")
 		}
 		return nil
 	}
 	w.failing("a")
-	w.fail = nil
+	w.Fail = nil
 	w.pass("a")
 	equal(t, "decisions", fmt.Sprint(reasons), "[NotMeasured WorkWaiting]")
 	equal(t, "attempts", fmt.Sprint(attempts), `[ns/a to 1, measured 1s ago, took 0s, scaling Deployment "ns/web" to 1: boom ns/a to 1, measured 1s ago, took 0s, <nil>]`)

@@ -11,6 +11,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/param"
@@ -59,7 +60,7 @@ func TestAFormulaDrivesItsWorkload(t *testing.T) {
 	w.reported("a result above the activation", true)
 	w.pass("a")
 	w.has(1)
-	w.tells("Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 1: the formula has work: composite-metric has 2.5 (above 1, target 2.5)")
+	w.Tells("Normal KEDAScaleTargetActivated: scaled Deployment ns/web from 0 to 1: the formula has work: composite-metric has 2.5 (above 1, target 2.5)")
 	w.serves("composite-metric", 2.5)
 	w.settles("a")
 	w.reads(map[string]float64{"jobs": 50})
@@ -74,7 +75,7 @@ func TestAFormulaDrivesItsWorkload(t *testing.T) {
 	w.pass("a")
 	const wrong = "composite-metric has no result (evaluating the formula: the result is +Inf, as after a division by zero; make the formula provide for that)"
 	w.says("a", "Ready", "False TriggerError: "+wrong, "Active", "False ScalerNotActive: no trigger is known to have work")
-	w.tells("Warning KEDAMetricSourceFailed: composite-metric: evaluating the formula: the result is +Inf, as after a division by zero; make the formula provide for that")
+	w.Tells("Warning KEDAMetricSourceFailed: composite-metric: evaluating the formula: the result is +Inf, as after a division by zero; make the formula provide for that")
 	w.serves("composite-metric", "composite-metric has no result: evaluating the formula: the result is +Inf, as after a division by zero; make the formula provide for that")
 	w.has(1)
 	w.settles("a")
@@ -85,7 +86,7 @@ func TestAFormulaDrivesItsWorkload(t *testing.T) {
 	w.breaks("jobs", errors.New("down"))
 	w.pass("a")
 	w.says("a", "Ready", "False TriggerError: s0-fake-jobs cannot be read (down)")
-	w.tells("Warning KEDAMetricSourceFailed: s0-fake-jobs: down")
+	w.Tells("Warning KEDAMetricSourceFailed: s0-fake-jobs: down")
 	w.serves("composite-metric", "composite-metric has no result: s0-fake-jobs cannot be read (down)")
 
 	w.reads(map[string]float64{"jobs": 0, "more": 1})
@@ -189,18 +190,6 @@ func TestFallbacksOfFormulas(t *testing.T) {
 	}
 }
 
-// pushing is a scaler whose upstream names its metrics and pushes.
-func pushing() *scalers.Definition {
-	return scalers.Define(scalers.Spec[place, thing]{
-		Type: "pushing", Summary: "Is told.", Unit: "things", NamesMetrics: true, Watches: true,
-		Query:      func(q *thing, p *param.Set) { p.String(&q.name, "name", "Name.", param.Required) },
-		MetricName: func(place, thing) string { return "pushing" },
-		Open: func(context.Context, scalers.Env, place) (scalers.Source[thing], error) {
-			return nil, errors.New("the tests measure nothing")
-		},
-	})
-}
-
 // TestWhatPushesWakesBesideAFormula: it alone can tell that there is work.
 func TestWhatPushesWakesBesideAFormula(t *testing.T) {
 	t.Parallel()
@@ -211,18 +200,18 @@ func TestWhatPushesWakesBesideAFormula(t *testing.T) {
 	}))
 	w.pass("a")
 	w.breaks("jobs", errors.New("down"))
-	q := w.queryOf(pushing(), push)
-	w.engine.samples[q] = engine.Sample{OK: true, Activity: scalers.Idle, At: w.now, Measured: w.now}
+	q := w.queryOf(scaledtest.Naming("pushing", true), push)
+	w.engine.Samples[q] = engine.Sample{OK: true, Activity: scalers.Idle, At: w.now, Measured: w.now}
 	w.pass("a")
 	w.has(0)
-	w.engine.samples[q] = engine.Sample{OK: true, Activity: scalers.Busy, At: w.now, Measured: w.now}
+	w.engine.Samples[q] = engine.Sample{OK: true, Activity: scalers.Busy, At: w.now, Measured: w.now}
 	w.reported("a push", true)
 	w.pass("a")
 	w.has(1)
 	w.reads(map[string]float64{"jobs": 1})
 	w.now = w.now.Add(time.Hour)
 	w.reads(map[string]float64{"jobs": 1})
-	w.engine.samples[q] = engine.Sample{OK: true, Activity: scalers.Idle, At: w.now, Measured: w.now}
+	w.engine.Samples[q] = engine.Sample{OK: true, Activity: scalers.Idle, At: w.now, Measured: w.now}
 	w.pass("a")
 	w.now = w.now.Add(4 * time.Minute)
 	w.pass("a")
@@ -233,10 +222,11 @@ func TestWhatPushesWakesBesideAFormula(t *testing.T) {
 func TestTriggersOfAFormulaNeedNoTarget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, deployment("web", 1), scaledObject("a", computing("a + b")))
-	w.def = scalers.Define(scalers.Spec[place, thing]{
+	type plain struct{ name string }
+	w.def = scalers.Define(scalers.Spec[struct{}, plain]{
 		Type: "fake", Summary: "Scales on nothing.", Unit: "things",
-		Query: func(q *thing, p *param.Set) { p.String(&q.name, "name", "Name.", param.Required) },
-		Thresholds: func(_ *thing, th *scalers.Thresholds, p *param.Set) {
+		Query: func(q *plain, p *param.Set) { p.String(&q.name, "name", "Name.", param.Required) },
+		Thresholds: func(_ *plain, th *scalers.Thresholds, p *param.Set) {
 			p.Float(&th.Target, "target", "Target.")
 			p.Check(func() error {
 				if th.Target <= 0 && !p.Values().FormulaOnly {
@@ -245,8 +235,8 @@ func TestTriggersOfAFormulaNeedNoTarget(t *testing.T) {
 				return nil
 			}, "target")
 		},
-		MetricName: func(_ place, q thing) string { return "fake-" + q.name },
-		Open: func(context.Context, scalers.Env, place) (scalers.Source[thing], error) {
+		MetricName: func(_ struct{}, q plain) string { return "fake-" + q.name },
+		Open: func(context.Context, scalers.Env, struct{}) (scalers.Source[plain], error) {
 			return nil, errors.New("the tests measure nothing")
 		},
 	})
@@ -266,7 +256,7 @@ func TestReadingsForAFormulaAreWaitedForSideBySide(t *testing.T) {
 	w.settles("a")
 	var asked sync.WaitGroup
 	asked.Add(2)
-	w.engine.wait = func() {
+	w.engine.Wait = func() {
 		asked.Done()
 		asked.Wait()
 	}

@@ -51,8 +51,8 @@ func withToken(t *testing.T, from *tokens) *world {
 
 // measures reports whether the object's one query has this password.
 func (w *world) measures(password string) bool {
-	w.t.Helper()
-	uses := w.engine.uses["scaledobject/ns/so"]
+	w.T.Helper()
+	uses := w.engine.Uses["scaledobject/ns/so"]
 	return len(uses) == 1 && uses[0].Query == w.query("jobs", password)
 }
 
@@ -63,7 +63,7 @@ func TestCredentialsThatGoStaleAreResolvedAnew(t *testing.T) {
 		t.Errorf("looked at again after %s, though the token is good for a minute", after)
 	}
 	if !w.measures("token-1") {
-		t.Fatalf("measured: %v", w.engine.uses)
+		t.Fatalf("measured: %v", w.engine.Uses)
 	}
 	w.now = w.now.Add(59 * time.Second)
 	w.pass("so")
@@ -112,9 +112,9 @@ func TestASecretThatCannotBeReadChangesNothing(t *testing.T) {
 		}})
 	w.settles("so")
 	if !w.measures("one") {
-		t.Fatalf("measured: %v", w.engine.uses)
+		t.Fatalf("measured: %v", w.engine.Uses)
 	}
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if call == "get Secret keys" {
 			return errors.New("the API server is away")
 		}
@@ -125,7 +125,7 @@ func TestASecretThatCannotBeReadChangesNothing(t *testing.T) {
 	if !w.measures("one") {
 		t.Error("what was in force is not any more")
 	}
-	w.fail = nil
+	w.Fail = nil
 	if err := w.api.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "keys"}}, &client.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}

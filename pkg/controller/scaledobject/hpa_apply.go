@@ -3,6 +3,7 @@ package scaledobject
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -26,8 +27,8 @@ func (r *Reconciler) applyHPA(ctx context.Context, so *v1alpha1.ScaledObject, st
 			return err
 		}
 	}
-	wanted := st.sum(want.Labels, want.Annotations)
-	if have != nil && covers(have, want) && (st.applied == wanted || st.sum(have.Labels, have.Annotations) == wanted) {
+	wanted := st.Sum(want.Labels, want.Annotations)
+	if have != nil && covers(have, want) && (st.applied == wanted || st.Sum(have.Labels, have.Annotations) == wanted) {
 		st.applied = wanted
 		return nil
 	}
@@ -41,7 +42,7 @@ func (r *Reconciler) applyHPA(ctx context.Context, so *v1alpha1.ScaledObject, st
 // writeHPA writes what is wanted; have is nil when there is no HPA yet.
 func (r *Reconciler) writeHPA(ctx context.Context, have, want *autoscalingv2.HorizontalPodAutoscaler) error {
 	err := kube.Apply(ctx, r.Client, autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"), want)
-	if err == nil && have != nil && !equality.Semantic.DeepEqual(have.Spec, want.Spec) {
+	if err == nil && have != nil && !sameSpec(have.Spec, want.Spec) {
 		err = r.repairHPA(ctx, want)
 	}
 	if apierrors.IsInvalid(err) {
@@ -85,7 +86,7 @@ func (r *Reconciler) repairHPA(ctx context.Context, want *autoscalingv2.Horizont
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(want), live); err != nil {
 		return fmt.Errorf("reading HorizontalPodAutoscaler %q: %w", want.Name, err)
 	}
-	if equality.Semantic.DeepEqual(live.Spec, want.Spec) {
+	if sameSpec(live.Spec, want.Spec) {
 		return nil
 	}
 	patch := client.MergeFromWithOptions(live.DeepCopy(), client.MergeFromWithOptimisticLock{})
@@ -129,10 +130,26 @@ func (r *Reconciler) deleteHPA(ctx context.Context, h *autoscalingv2.HorizontalP
 // else. Labels and annotations may come from others as well; which of them were
 // ours is known to the API server only.
 func covers(have, want *autoscalingv2.HorizontalPodAutoscaler) bool {
-	return equality.Semantic.DeepEqual(have.Spec, want.Spec) &&
+	return sameSpec(have.Spec, want.Spec) &&
 		contains(have.Labels, want.Labels) &&
 		contains(have.Annotations, want.Annotations) &&
 		equality.Semantic.DeepEqual(metav1.GetControllerOfNoCopy(have), metav1.GetControllerOfNoCopy(want))
+}
+
+// sameSpec reports whether two specs ask for the same. The order of metrics does not
+// count: an HPA takes the largest of what they ask for, and an API server that stores
+// HPAs of autoscaling/v1 puts CPU last, however often it is written otherwise.
+func sameSpec(a, b autoscalingv2.HorizontalPodAutoscalerSpec) bool {
+	rest := slices.Clone(b.Metrics)
+	for _, m := range a.Metrics {
+		i := slices.IndexFunc(rest, func(other autoscalingv2.MetricSpec) bool { return equality.Semantic.DeepEqual(m, other) })
+		if i < 0 {
+			return false
+		}
+		rest = slices.Delete(rest, i, i+1)
+	}
+	a.Metrics, b.Metrics = nil, nil
+	return len(rest) == 0 && equality.Semantic.DeepEqual(a, b)
 }
 
 // contains reports whether have has all entries of want.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 )
 
 const (
@@ -74,19 +75,32 @@ func TestAnHPAThatIsNotOursIsNeverOverwritten(t *testing.T) {
 			w.reads(map[string]float64{"jobs": 1})
 			before := w.hpa(tc.hpa.Name)
 			w.pass("a")
-			w.writes = slices.DeleteFunc(w.writes, func(s string) bool { return !strings.Contains(s, "HorizontalPod") })
-			w.does(tc.writes...)
+			w.Writes = slices.DeleteFunc(w.Writes, func(s string) bool { return !strings.Contains(s, "HorizontalPod") })
+			w.Does(tc.writes...)
 			w.says("a", "Ready", tc.ready)
 			if tc.writes == nil || !strings.HasSuffix(tc.writes[0], tc.hpa.Name) {
-				equal(t, "the other HPA", mustYAML(t, w.hpa(tc.hpa.Name)), mustYAML(t, before))
+				equal(t, "the other HPA", scaledtest.YAML(t, w.hpa(tc.hpa.Name)), scaledtest.YAML(t, before))
 			} else if got := w.hpa(tc.hpa.Name); got.Spec.Behavior.ScaleDown.StabilizationWindowSeconds != nil {
-				t.Errorf("the HPA keeps what is not wanted: %s", mustYAML(t, got.Spec))
+				t.Errorf("the HPA keeps what is not wanted: %s", scaledtest.YAML(t, got.Spec))
 			}
 			w.settles("a")
 			w.pass("a")
-			w.does()
+			w.Does()
 		})
 	}
+}
+
+// metricsOf returns the names of an HPA's metrics.
+func metricsOf(h *autoscalingv2.HorizontalPodAutoscaler) string {
+	var names []string
+	for _, m := range h.Spec.Metrics {
+		if m.External != nil {
+			names = append(names, m.External.Metric.Name)
+		} else {
+			names = append(names, string(m.Resource.Name))
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 func TestDriftOfAnHPAIsRepaired(t *testing.T) {
@@ -102,17 +116,29 @@ func TestDriftOfAnHPAIsRepaired(t *testing.T) {
 			},
 			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "patch HorizontalPodAutoscaler keda-hpa-a"},
 		},
-		"no label":  {func(h *autoscalingv2.HorizontalPodAutoscaler) { h.Labels = nil }, []string{"apply HorizontalPodAutoscaler keda-hpa-a"}},
-		"no owner":  {func(h *autoscalingv2.HorizontalPodAutoscaler) { h.OwnerReferences[0].Controller = nil }, nil},
+		"no label":                 {func(h *autoscalingv2.HorizontalPodAutoscaler) { h.Labels = nil }, []string{"apply HorizontalPodAutoscaler keda-hpa-a"}},
+		"no owner":                 {func(h *autoscalingv2.HorizontalPodAutoscaler) { h.OwnerReferences[0].Controller = nil }, nil},
+		"metrics in another order": {func(h *autoscalingv2.HorizontalPodAutoscaler) { slices.Reverse(h.Spec.Metrics) }, nil},
+		"a metric twice": {
+			func(h *autoscalingv2.HorizontalPodAutoscaler) { h.Spec.Metrics[1] = h.Spec.Metrics[2] },
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a"},
+		},
+		"a metric too many": {
+			func(h *autoscalingv2.HorizontalPodAutoscaler) {
+				h.Spec.Metrics = append(h.Spec.Metrics, h.Spec.Metrics[0])
+			},
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a"},
+		},
 		"a status":  {func(h *autoscalingv2.HorizontalPodAutoscaler) { h.Status.DesiredReplicas = 3 }, nil},
 		"its label": {func(h *autoscalingv2.HorizontalPodAutoscaler) { h.Labels["by"] = "somebody" }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, deployment("web", 1), scaledObject("a"))
-			w.reads(map[string]float64{"jobs": 1})
+			w := newWorld(t, deployment("web", 1), scaledObject("a", having(trigger("jobs"), ofType("cpu", "Utilization", "value", "60"), trigger("more"))))
+			w.reads(map[string]float64{"jobs": 1, "more": 1})
 			w.settles("a")
 			before := w.hpa("keda-hpa-a")
+			equal(t, "metrics", metricsOf(before), "s0-fake-jobs cpu s2-fake-more")
 			h := before.DeepCopy()
 			tc.drift(h)
 			if err := w.api.Update(t.Context(), h); err != nil {
@@ -120,15 +146,15 @@ func TestDriftOfAnHPAIsRepaired(t *testing.T) {
 			}
 			w.r.OnReference([]string{"scaledobject/ns/a"})
 			w.pass("a")
-			w.writes = slices.DeleteFunc(w.writes, func(s string) bool { return strings.HasPrefix(s, "apply status") })
-			w.does(tc.writes...)
+			w.Writes = slices.DeleteFunc(w.Writes, func(s string) bool { return strings.HasPrefix(s, "status") })
+			w.Does(tc.writes...)
 			if tc.writes != nil {
-				equal(t, "HPA", mustYAML(t, w.hpa("keda-hpa-a").Spec), mustYAML(t, before.Spec))
+				equal(t, "HPA", scaledtest.YAML(t, w.hpa("keda-hpa-a").Spec), scaledtest.YAML(t, before.Spec))
 			}
 			w.settles("a")
 			w.r.OnReference([]string{"scaledobject/ns/a"})
 			w.pass("a")
-			w.does()
+			w.Does()
 		})
 	}
 }
@@ -145,17 +171,17 @@ func TestALabelThatTheObjectLosesIsTakenFromItsHPAButNotOneOfSomebodyElse(t *tes
 	}
 	w.edits("a", func(so *v1alpha1.ScaledObject) { delete(so.Labels, "team"); so.Annotations = nil })
 	w.pass("a")
-	w.does("apply HorizontalPodAutoscaler keda-hpa-a")
+	w.Does("apply HorizontalPodAutoscaler keda-hpa-a")
 	h = w.hpa("keda-hpa-a")
 	if h.Labels["team"] != "" || h.Labels["by"] != "somebody" || len(h.Annotations) != 0 {
 		t.Errorf("labels %v, annotations %v", h.Labels, h.Annotations)
 	}
 	w.restart()
 	w.pass("a")
-	w.does("apply HorizontalPodAutoscaler keda-hpa-a") // it cannot be known who set "by"
+	w.Does("apply HorizontalPodAutoscaler keda-hpa-a") // it cannot be known who set "by"
 	w.r.OnReference([]string{"scaledobject/ns/a"})
 	w.pass("a")
-	w.does()
+	w.Does()
 }
 
 func TestTheNewHPAIsThereBeforeTheOldOneGoes(t *testing.T) {
@@ -164,19 +190,19 @@ func TestTheNewHPAIsThereBeforeTheOldOneGoes(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 1})
 	w.settles("a")
 	w.edits("a", hpaConfig(v1alpha1.HorizontalPodAutoscalerConfig{Name: "new"}))
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if strings.HasPrefix(call, "delete") {
 			return errors.New("boom")
 		}
 		return nil
 	}
 	equal(t, "error", w.failing("a"), `deleting HorizontalPodAutoscaler "keda-hpa-a": boom`)
-	w.does("apply HorizontalPodAutoscaler new", "apply status of ScaledObject a")
+	w.Does("apply HorizontalPodAutoscaler new", "status of ScaledObject a")
 	w.says("a", "Ready", checkFailed+`deleting HorizontalPodAutoscaler "keda-hpa-a": boom`)
-	w.fail = nil
+	w.Fail = nil
 	w.restart() // what is left is found in the cluster, not in memory
 	w.pass("a")
-	w.does("delete HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a")
+	w.Does("delete HorizontalPodAutoscaler keda-hpa-a", "status of ScaledObject a")
 	equal(t, "HPAs", fmt.Sprint(w.hpas()), "[new]")
 	equal(t, "name in status", w.object("a").Status.HPAName, "new")
 	w.says("a", "Ready", ready)
@@ -188,7 +214,7 @@ func TestAnHPAThatTheAPIServerRefusesLeavesTheLastPlanInForce(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 0, "more": 0})
 	w.settles("a")
 	w.edits("a", triggers("jobs", "more"))
-	w.fail = func(call string) error {
+	w.Fail = func(call string) error {
 		if call == "apply HorizontalPodAutoscaler keda-hpa-a" {
 			return apierrors.NewInvalid(schema.GroupKind{Kind: "HorizontalPodAutoscaler"}, "keda-hpa-a", nil)
 		}
@@ -197,8 +223,8 @@ func TestAnHPAThatTheAPIServerRefusesLeavesTheLastPlanInForce(t *testing.T) {
 	equal(t, "time to the next try", w.pass("a").String(), "30s")
 	const refused = `the API server refuses the HorizontalPodAutoscaler: applying HorizontalPodAutoscaler "keda-hpa-a": HorizontalPodAutoscaler "keda-hpa-a" is invalid`
 	w.says("a", "Ready", checkFailed+refused)
-	w.tells("Warning ScaledObjectCheckFailed: " + refused)
-	if n := len(w.engine.uses["scaledobject/ns/a"]); n != 1 {
+	w.Tells("Warning ScaledObjectCheckFailed: " + refused)
+	if n := len(w.engine.Uses["scaledobject/ns/a"]); n != 1 {
 		t.Errorf("the engine measures %d queries, want the one of the plan in force", n)
 	}
 	if _, err := w.r.Metric(t.Context(), "ns", "a", "s1-fake-more"); err == nil {
@@ -207,7 +233,7 @@ func TestAnHPAThatTheAPIServerRefusesLeavesTheLastPlanInForce(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 1})
 	w.pass("a")
 	w.has(1) // it still wakes
-	w.fail = nil
+	w.Fail = nil
 	w.now = w.now.Add(retryProblem)
 	w.reads(map[string]float64{"jobs": 1, "more": 1})
 	w.pass("a")
@@ -238,9 +264,9 @@ func TestHPAActiveRepeatsWhatTheHPASays(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.pass("a")
-		w.does("apply status of ScaledObject a")
+		w.Does("status of ScaledObject a")
 		w.says("a", "HPAActive", tc.want, "Ready", ready)
-		w.tells()
+		w.Tells()
 	}
 	w.edits("a", annotated(v1alpha1.AnnotationPaused, ""))
 	w.pass("a")

@@ -10,21 +10,12 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/yaml"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
-
-func mustYAML(t testing.TB, v any) string {
-	t.Helper()
-	out, err := yaml.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out)
-}
 
 // golden compares text with a file in testdata.
 func golden(t testing.TB, name, got string) {
@@ -114,11 +105,11 @@ func TestTheHPAOf(t *testing.T) {
 			}
 			h := w.hpa(names[0])
 			h.ManagedFields, h.ResourceVersion, h.TypeMeta = nil, "", metav1.TypeMeta{}
-			golden(t, strings.ReplaceAll(name, " ", "-")+".yaml", mustYAML(t, h))
+			golden(t, strings.ReplaceAll(name, " ", "-")+".yaml", scaledtest.YAML(t, h))
 			w.settles("a")
 			w.restart()
 			w.pass("a")
-			w.does() // after a restart, too
+			w.Does() // after a restart, too
 		})
 	}
 }

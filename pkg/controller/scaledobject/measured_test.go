@@ -8,12 +8,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 	"github.com/weir-sh/weir/pkg/controller/scaledobject"
 	"github.com/weir-sh/weir/pkg/engine"
 )
 
 // quietQueue takes everything and does nothing.
-type quietQueue struct{ scaledobject.Queue }
+type quietQueue struct{ scaledtest.Queue }
 
 func (quietQueue) Add(reconcile.Request) {}
 
@@ -44,25 +45,25 @@ func TestMetric(t *testing.T) {
 		{"none", "s0-fake-jobs", 0, 0, `ScaledObject "none" in namespace "ns" is not known`, true, 0},
 		{"bad", "s0-fake-jobs", 0, 0, `metric "s0-fake-jobs" of ScaledObject "bad" in namespace "ns", which is not in force (see its Ready and Paused conditions), is not known`, true, 0},
 	} {
-		w.now = start().Add(tc.later)
-		w.engine.asked.Store(0)
+		w.now = scaledtest.Start().Add(tc.later)
+		w.engine.Asked.Store(0)
 		got, err := w.r.Metric(t.Context(), "ns", tc.object, tc.metric)
 		text := ""
 		if err != nil {
 			text = err.Error()
 		} else {
-			equal(t, "instant", got.At, start())
+			equal(t, "instant", got.At, scaledtest.Start())
 		}
 		equal(t, tc.metric, got.Value, tc.value)
 		equal(t, "error", text, tc.err)
 		_, unknown := errors.AsType[*scaledobject.UnknownError](err)
 		equal(t, "unknown", unknown, tc.unknown)
-		equal(t, "age asked for", time.Duration(w.engine.asked.Load()), tc.asked)
+		equal(t, "age asked for", time.Duration(w.engine.Asked.Load()), tc.asked)
 	}
-	s := w.engine.samples[w.query("jobs", "")]
+	s := w.engine.Samples[w.query("jobs", "")]
 	s.Err = errors.New("down")
-	w.engine.samples[w.query("jobs", "")] = s
-	w.now = start()
+	w.engine.Samples[w.query("jobs", "")] = s
+	w.now = scaledtest.Start()
 	if got, err := w.r.Metric(t.Context(), "ns", "a", "s0-fake-jobs"); err != nil || got.Value != 4.5 {
 		t.Errorf("while the source fails, the last good value is %v, %v", got, err)
 	}
@@ -71,7 +72,7 @@ func TestMetric(t *testing.T) {
 func TestAChangedPasswordLeavesNoGapForTheHPA(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, deployment("web", 3), scaledObject("a", withAuth), authentication(), secret("pw", "one"))
-	w.engine.samples[w.query("jobs", "one")] = engine.Sample{OK: true, Value: 7, Work: 7, At: w.now, Measured: w.now}
+	w.engine.Samples[w.query("jobs", "one")] = engine.Sample{OK: true, Value: 7, Work: 7, At: w.now, Measured: w.now}
 	w.pass("a")
 	value := func(want float64, wantErr string) {
 		t.Helper()
@@ -91,9 +92,9 @@ func TestAChangedPasswordLeavesNoGapForTheHPA(t *testing.T) {
 		w.pass("a")
 		value(7, "")
 	}
-	w.engine.samples[w.query("jobs", "three")] = engine.Sample{OK: true, Value: 2, Work: 2, At: w.now, Measured: w.now}
+	w.engine.Samples[w.query("jobs", "three")] = engine.Sample{OK: true, Value: 2, Work: 2, At: w.now, Measured: w.now}
 	value(2, "")
-	w.engine.samples[w.query("jobs", "three")] = engine.Sample{Err: errors.New("refused")}
+	w.engine.Samples[w.query("jobs", "three")] = engine.Sample{Err: errors.New("refused")}
 	value(7, "")
 	w.now = w.now.Add(91 * time.Second)
 	value(0, "no value of s0-fake-jobs that is newer than 1m30s: refused")

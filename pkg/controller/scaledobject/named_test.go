@@ -1,8 +1,6 @@
 package scaledobject_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,36 +9,11 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/scalers/param"
 )
-
-// naming is a scaler whose upstream names its metrics.
-func naming() *scalers.Definition {
-	return scalers.Define(scalers.Spec[place, thing]{
-		Type: "naming", Summary: "Scales on what it is told.", Unit: "things", NamesMetrics: true,
-		Settings:   func(s *place, p *param.Set) { p.Secret(&s.password, "password", "Password.") },
-		Query:      func(q *thing, p *param.Set) { p.String(&q.name, "name", "Name.", param.Required) },
-		MetricName: func(place, thing) string { return "naming" },
-		Open: func(context.Context, scalers.Env, place) (scalers.Source[thing], error) {
-			return nil, errors.New("the tests measure nothing")
-		},
-	})
-}
-
-// pods is a scaler that the HPA reads itself.
-func pods() *scalers.Definition {
-	return scalers.Define(scalers.Spec[struct{}, scalers.Resource]{
-		Type: "cpu", Summary: "Scales on CPU.", Unit: "percent",
-		Query: func(q *scalers.Resource, p *param.Set) {
-			q.Name = "cpu"
-			p.String(&q.Target, "value", "Target.", param.Required)
-			p.String(&q.Container, "containerName", "Container.")
-		},
-		MetricName: func(struct{}, scalers.Resource) string { return "cpu" },
-	})
-}
 
 func ofType(typ string, metricType autoscalingv2.MetricTargetType, metadata ...string) v1alpha1.Trigger {
 	t := v1alpha1.Trigger{Type: typ, MetricType: metricType, Metadata: map[string]string{}}
@@ -56,15 +29,15 @@ func having(list ...v1alpha1.Trigger) func(*v1alpha1.ScaledObject) {
 
 // names lets the upstream of a naming trigger name metrics, measured now.
 func (w *world) names(trigger v1alpha1.Trigger, busy scalers.Activity, metrics ...scalers.Metric) {
-	w.t.Helper()
-	w.engine.samples[w.queryOf(naming(), trigger)] = engine.Sample{OK: true, Activity: busy, Metrics: metrics, At: w.now, Measured: w.now}
+	w.T.Helper()
+	w.engine.Samples[w.queryOf(scaledtest.Naming("naming", false), trigger)] = engine.Sample{OK: true, Activity: busy, Metrics: metrics, At: w.now, Measured: w.now}
 }
 
 // queryOf returns what the reconciler's own definition makes of a trigger: the one
 // that def makes differs from it in the definition alone.
 func (w *world) queryOf(def *scalers.Definition, trigger v1alpha1.Trigger) scalers.Query {
-	w.t.Helper()
-	for _, uses := range w.engine.uses {
+	w.T.Helper()
+	for _, uses := range w.engine.Uses {
 		for _, u := range uses {
 			t, _, err := def.Parse(param.Values{Metadata: trigger.Metadata})
 			if err == nil && u.Query.Source.Type() == def.Type && u.Query.String() == t.String() {
@@ -72,13 +45,13 @@ func (w *world) queryOf(def *scalers.Definition, trigger v1alpha1.Trigger) scale
 			}
 		}
 	}
-	w.t.Fatalf("nobody measures a %s trigger", def.Type)
+	w.T.Fatalf("nobody measures a %s trigger", def.Type)
 	return scalers.Query{}
 }
 
 // metrics lists what the HPA scales by.
 func (w *world) metrics(name string) string {
-	w.t.Helper()
+	w.T.Helper()
 	var out []string
 	for _, m := range w.hpa(name).Spec.Metrics {
 		switch {
@@ -106,7 +79,7 @@ func TestCPUGoesToTheHPAAndDecidesNothing(t *testing.T) {
 	equal(t, "metrics", w.metrics("keda-hpa-so"), "s0-fake-jobs per 5, cpu at 60%, cpu of main at 500m")
 	equal(t, "external metrics", strings.Join(w.object("so").Status.ExternalMetricNames, ","), "s0-fake-jobs")
 	equal(t, "resource metrics", strings.Join(w.object("so").Status.ResourceMetricNames, ","), "cpu")
-	equal(t, "queries", len(w.engine.uses["scaledobject/ns/so"]), 1)
+	equal(t, "queries", len(w.engine.Uses["scaledobject/ns/so"]), 1)
 	w.has(0)
 	if _, err := w.r.Metric(t.Context(), "ns", "so", "cpu"); err == nil {
 		t.Error("cpu is served")
@@ -172,7 +145,7 @@ func TestMetricsThatAnUpstreamNames(t *testing.T) {
 	// A steady state writes nothing.
 	w.names(remote, scalers.Busy, scalers.Metric{Name: "depth", Target: 8, Value: 11})
 	w.pass("so")
-	w.does()
+	w.Does()
 }
 
 func TestNamedMetricsOutliveARestart(t *testing.T) {
@@ -186,7 +159,7 @@ func TestNamedMetricsOutliveARestart(t *testing.T) {
 	w.settles("so")
 	equal(t, "metrics", w.metrics("keda-hpa-so"), "s0-depth per 4, s1-fake-jobs per 5")
 
-	w.engine.samples = map[scalers.Query]engine.Sample{}
+	w.engine.Samples = map[scalers.Query]engine.Sample{}
 	w.restart()
 	w.pass("so")
 	equal(t, "metrics after a restart", w.metrics("keda-hpa-so"), "s0-depth per 4, s1-fake-jobs per 5")

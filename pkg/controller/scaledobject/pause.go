@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -24,7 +23,7 @@ func (r *Reconciler) pause(ctx context.Context, so *v1alpha1.ScaledObject, st *o
 		return scaled.Problem("metadata.annotations: %v", err)
 	}
 	r.stop(so, st)
-	st.paused, st.yielded = true, false
+	st.Paused, st.yielded = true, false
 	if err := r.deleteHPAs(ctx, so, ""); err != nil || replicas == nil {
 		return err
 	}
@@ -36,11 +35,9 @@ func (r *Reconciler) stop(so *v1alpha1.ScaledObject, st *object) {
 	key := client.ObjectKeyFromObject(so)
 	before := st.replace(nil, r.Engine.Latest)
 	r.Engine.Remove(scaled.Object.Owner(key))
-	r.resolver().Forget(scaled.Object.Owner(key))
-	if before != nil {
-		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScalersStopped, "measuring", "measuring stopped")
-	}
-	st.watching, st.failing, st.marks, st.countAt = false, nil, nil, time.Time{}
+	r.resolver.Forget(scaled.Object.Owner(key))
+	r.tell.Stopped(so, &st.Memory, before != nil)
+	st.Watching, st.marks, st.countAt = false, nil, time.Time{}
 }
 
 // scaleTo sets the replicas of the workload if they differ.
@@ -72,7 +69,7 @@ func (r *Reconciler) finalize(ctx context.Context, so *v1alpha1.ScaledObject) er
 	if err := kube.RemoveFinalizer(ctx, r.Client, so); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectDeleted, "deleting", "the ScaledObject was deleted")
+	r.tell.Warning(so, v1alpha1.EventScaledObjectDeleted, "deleting", "the ScaledObject was deleted")
 	r.forget(key)
 	return nil
 }
@@ -100,8 +97,8 @@ func (r *Reconciler) restore(ctx context.Context, so *v1alpha1.ScaledObject) err
 		return fmt.Errorf("restoring %d replicas: %w", *original, err)
 	}
 	r.Log.Error("restoring the replicas of a deleted object failed",
-		slog.String("object", so.Namespace+"/"+so.Name), slog.Any("error", err))
-	scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectUpdateFailed, "deleting",
+		scaled.Named(so), slog.Any("error", err))
+	r.tell.Warning(so, v1alpha1.EventScaledObjectUpdateFailed, "deleting",
 		fmt.Sprintf("restoring %d replicas: %v", *original, err))
 	return nil
 }

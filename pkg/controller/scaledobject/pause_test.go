@@ -38,63 +38,63 @@ func TestPausing(t *testing.T) {
 		{
 			"stops measuring and deletes the HPA",
 			[]string{v1alpha1.AnnotationPaused, "true"},
-			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "status of ScaledObject a"},
 			[]string{"Normal KEDAScalersStopped: measuring stopped", "Normal ScaledObjectPaused: scaling is paused by annotation"},
 			pausedReady, isPaused, "[]", false,
 		},
 		{
 			"at a count sets it after the HPA is gone",
 			[]string{v1alpha1.AnnotationPausedReplicas, "4", v1alpha1.AnnotationPaused, "false"},
-			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 4", "apply status of ScaledObject a"},
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 4", "status of ScaledObject a"},
 			[]string{"Normal KEDAScalersStopped: measuring stopped", "Normal ScaledObjectPaused: scaling is paused by annotation"},
 			pausedReady, isPaused, "[]", false,
 		},
 		{
 			"at the count there is writes none",
 			[]string{v1alpha1.AnnotationPausedReplicas, "2"},
-			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "status of ScaledObject a"},
 			[]string{"Normal KEDAScalersStopped: measuring stopped", "Normal ScaledObjectPaused: scaling is paused by annotation"},
 			pausedReady, isPaused, "[]", false,
 		},
 		{
 			"at no number does not cost the HPA",
 			[]string{v1alpha1.AnnotationPausedReplicas, "many"},
-			[]string{"apply status of ScaledObject a"},
+			[]string{"status of ScaledObject a"},
 			[]string{"Warning ScaledObjectCheckFailed: " + badCount},
 			checkFailed + badCount, "False", "[keda-hpa-a]", true,
 		},
 		{
 			"at a negative count does not cost the HPA",
 			[]string{v1alpha1.AnnotationPausedReplicas, "-1"},
-			[]string{"apply status of ScaledObject a"},
+			[]string{"status of ScaledObject a"},
 			[]string{"Warning ScaledObjectCheckFailed: " + badCount},
 			checkFailed + badCount, "False", "[keda-hpa-a]", true,
 		},
 		{
 			"of scale-in goes on",
 			[]string{v1alpha1.AnnotationPausedScaleIn, "true"},
-			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "status of ScaledObject a"},
 			[]string{"Normal ScaledObjectPaused: scale-in is paused by annotation"},
 			ready, "True ScaledObjectPaused: scale-in is paused by annotation", "[keda-hpa-a]", true,
 		},
 		{
 			"of scale-out goes on",
 			[]string{v1alpha1.AnnotationPausedScaleOut, "true"},
-			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "status of ScaledObject a"},
 			[]string{"Normal ScaledObjectPaused: scale-out is paused by annotation"},
 			ready, "True ScaledObjectPaused: scale-out is paused by annotation", "[keda-hpa-a]", true,
 		},
 		{
 			"of both directions goes on",
 			[]string{v1alpha1.AnnotationPausedScaleIn, "true", v1alpha1.AnnotationPausedScaleOut, "true"},
-			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"apply HorizontalPodAutoscaler keda-hpa-a", "status of ScaledObject a"},
 			[]string{"Normal ScaledObjectPaused: scale-in and scale-out are paused by annotation"},
 			ready, "True ScaledObjectPaused: scale-in and scale-out are paused by annotation", "[keda-hpa-a]", true,
 		},
 		{
 			"is meant by an empty value as well",
 			[]string{v1alpha1.AnnotationPaused, ""},
-			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a"},
+			[]string{"delete HorizontalPodAutoscaler keda-hpa-a", "status of ScaledObject a"},
 			[]string{"Normal KEDAScalersStopped: measuring stopped", "Normal ScaledObjectPaused: scaling is paused by annotation"},
 			pausedReady, isPaused, "[]", false,
 		},
@@ -108,17 +108,17 @@ func TestPausing(t *testing.T) {
 			active := w.condition("a", "Active")
 			w.edits("a", annotated(tc.annotations...))
 			w.pass("a")
-			w.does(tc.writes...)
-			w.tells(tc.events...)
+			w.Does(tc.writes...)
+			w.Tells(tc.events...)
 			w.says("a", "Ready", tc.ready, "Paused", tc.paused, "Active", active)
 			equal(t, "HPAs", fmt.Sprint(w.hpas()), tc.hpas)
-			equal(t, "measures", len(w.engine.uses) > 0, tc.measures)
+			equal(t, "measures", len(w.engine.Uses) > 0, tc.measures)
 			w.pass("a")
-			w.does()
+			w.Does()
 			if !strings.HasPrefix(tc.ready, "False") {
 				w.restart()
 				w.pass("a")
-				w.does() // nothing is done twice, after a restart neither
+				w.Does() // nothing is done twice, after a restart neither
 			}
 		})
 	}
@@ -134,14 +134,14 @@ func TestFromOnePauseToAnother(t *testing.T) {
 	w.reads(map[string]float64{"jobs": 0})
 	w.edits("a", annotated(v1alpha1.AnnotationPausedScaleIn, "true"))
 	w.pass("a")
-	w.does("apply HorizontalPodAutoscaler keda-hpa-a", "apply status of ScaledObject a")
+	w.Does("apply HorizontalPodAutoscaler keda-hpa-a", "status of ScaledObject a")
 	w.says("a", "Paused", "True ScaledObjectPaused: scale-in is paused by annotation", "Active", noWork)
 	w.has(2)
 	equal(t, "scale-in", string(*w.hpa("keda-hpa-a").Spec.Behavior.ScaleDown.SelectPolicy), "Disabled")
-	w.forgets()
+	w.Forgets()
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Annotations = nil })
 	w.pass("a")
-	w.tells(
+	w.Tells(
 		"Normal KEDAScaleTargetDeactivated: scaled Deployment ns/web from 2 to 0: no work in 1 trigger: s0-fake-jobs has 0 (not above 0, target 5); no work so far, created 2h ago; the cooldown is over",
 		"Normal ScaledObjectUnpaused: scaling is not paused",
 	)
@@ -157,15 +157,15 @@ func TestAFallbackIsInForceAfterAPause(t *testing.T) {
 	w.edits("a", annotated(v1alpha1.AnnotationPaused, "true"))
 	equal(t, "to be looked at again after", w.pass("a"), 0)
 	w.says("a", "Fallback", fallsBack)
-	w.engine.samples = map[scalers.Query]engine.Sample{}
+	w.engine.Samples = map[scalers.Query]engine.Sample{}
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Annotations = nil })
-	w.forgets()
+	w.Forgets()
 	w.pass("a")
 	w.serves("s0-fake-jobs", 30.0)
 	w.reads(map[string]float64{"jobs": 1})
 	w.pass("a")
 	w.says("a", "Fallback", noFall)
-	w.tells(
+	w.Tells(
 		"Normal ScaledObjectUnpaused: scaling is not paused",
 		"Normal ScaledObjectFallbackDeactivated: the fallback stands in for no trigger any more",
 	)
@@ -180,17 +180,17 @@ func TestUnpausing(t *testing.T) {
 	status := w.object("a").Status
 	equal(t, "pausedReplicaCount", *status.PausedReplicaCount, 3)
 	equal(t, "hpaName", status.HPAName, "")
-	w.forgets()
+	w.Forgets()
 
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Annotations = nil; so.Spec.Triggers[0].Type = "no-such" })
 	w.pass("a")
 	w.says("a", "Paused", "False ScaledObjectUnpaused: scaling is not paused", "Ready",
 		checkFailed+`spec.triggers[0].type: trigger type "no-such" is not known; weir scalers lists those that are`)
-	w.forgets()
+	w.Forgets()
 
 	w.edits("a", triggers("jobs"))
 	w.pass("a")
-	w.does("apply HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 0", "apply status of ScaledObject a")
+	w.Does("apply HorizontalPodAutoscaler keda-hpa-a", "scale Deployment web to 0", "status of ScaledObject a")
 	w.says("a", "Paused", "False ScaledObjectUnpaused: scaling is not paused", "Ready", ready)
 	status = w.object("a").Status
 	equal(t, "hpaName", status.HPAName, "keda-hpa-a")
@@ -252,7 +252,7 @@ func TestDeletion(t *testing.T) {
 			}
 			w.now = w.object("a").DeletionTimestamp.Time
 			left := tc.passes
-			w.fail = func(call string) error {
+			w.Fail = func(call string) error {
 				if tc.fails == "" || !strings.HasPrefix(call, tc.fails+" ") || left == 0 {
 					return nil
 				}
@@ -265,15 +265,15 @@ func TestDeletion(t *testing.T) {
 				w.now = w.now.Add(12 * time.Second)
 			}
 			w.pass("a")
-			w.does(tc.writes...)
+			w.Does(tc.writes...)
 			wantEvents := []string{"Warning ScaledObjectDeleted: the ScaledObject was deleted"}
 			if tc.event != "" {
 				wantEvents = slices.Insert(wantEvents, 0, tc.event)
 			}
-			w.tells(wantEvents...)
+			w.Tells(wantEvents...)
 			w.pass("a") // it is gone
-			w.does()
-			if w.r.Known(client.ObjectKey{Namespace: "ns", Name: "a"}) || len(w.engine.uses) > 0 {
+			w.Does()
+			if w.r.Known(client.ObjectKey{Namespace: "ns", Name: "a"}) || len(w.engine.Uses) > 0 {
 				t.Error("something of the object is remembered")
 			}
 		})
@@ -292,8 +292,8 @@ func TestDeletingAnObjectWhoseWorkloadIsGoneDoesNotWait(t *testing.T) {
 		}
 	}
 	w.pass("a")
-	w.does("delete HorizontalPodAutoscaler keda-hpa-a", "patch ScaledObject a")
-	w.tells(
+	w.Does("delete HorizontalPodAutoscaler keda-hpa-a", "patch ScaledObject a")
+	w.Tells(
 		"Normal KEDAScalersStopped: measuring stopped",
 		`Warning ScaledObjectUpdateFailed: restoring 2 replicas: spec.scaleTargetRef: Deployment "ns/web" does not exist or has no scale subresource; create it, or correct scaleTargetRef`,
 		"Warning ScaledObjectDeleted: the ScaledObject was deleted",
@@ -312,14 +312,14 @@ func TestTheOriginalReplicasAreThoseOfThePresentWorkload(t *testing.T) {
 	w.pass("a")
 	equal(t, "originalReplicaCount after scaling", original(), 2)
 	w.edits("a", func(so *v1alpha1.ScaledObject) { so.Spec.ScaleTargetRef.Name = "other" })
-	w.fail = func(call string) error {
-		if call == "apply status of ScaledObject a" {
+	w.Fail = func(call string) error {
+		if call == "status of ScaledObject a" {
 			return errors.New("boom")
 		}
 		return nil
 	}
 	w.failing("a")
-	w.fail = nil
+	w.Fail = nil
 	w.pass("a")
 	equal(t, "originalReplicaCount of the other workload", original(), 5)
 }

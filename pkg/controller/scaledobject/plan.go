@@ -27,7 +27,7 @@ import (
 // the engine is told. A ProblemError leaves the last good plan in force, unless
 // the workload belongs to another object.
 func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *object) error {
-	st.staleAt = time.Time{}
+	st.StaleAt = time.Time{}
 	if err := r.claim(ctx, so); err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 		// An object that is paused need not be right in any other respect.
 		return r.pause(ctx, so, st)
 	}
-	st.paused = false
+	st.Paused = false
 	target, wrong, warnings, err := r.check(ctx, so)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (r *Reconciler) plan(ctx context.Context, so *v1alpha1.ScaledObject, st *ob
 		}
 	}
 	r.enforce(so, st, next)
-	r.warn(so, st, append(warnings, result.Warnings...))
+	r.tell.Warnings(so, &st.Memory, append(warnings, result.Warnings...))
 	return r.deleteHPAs(ctx, so, next.hpaName)
 }
 
@@ -100,13 +100,13 @@ func (r *Reconciler) enforce(so *v1alpha1.ScaledObject, st *object, next *plan) 
 	next.carry(before, r.Engine.Latest)
 	next.remember(before, st.written.Health, r.Engine.Latest, r.Now())
 	st.replace(next, r.Engine.Latest)
-	r.Engine.Set(scaled.Object.Owner(client.ObjectKeyFromObject(so)), next.uses(st.watching))
+	r.Engine.Set(scaled.Object.Owner(client.ObjectKeyFromObject(so)), next.uses(st.Watching))
 	if st.retargeted(before, next) {
 		st.original = nil
 	}
 	if before == nil && !slices.Equal(st.written.ExternalMetricNames, next.metricNames()) {
 		// Not after a restart: nothing has changed for the user then.
-		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScalersStarted, "measuring",
+		r.tell.Normal(so, v1alpha1.EventScalersStarted, "measuring",
 			fmt.Sprintf("measuring %s every %s", strings.Join(next.metricNames(), ", "), next.interval))
 	}
 }
@@ -166,11 +166,11 @@ func (r *Reconciler) triggers(ctx context.Context, so *v1alpha1.ScaledObject, st
 	if target.Name != "" && scaled.NeedsEnvironment(so.Spec.Triggers) {
 		workload.Pod, missing = r.podTemplate(ctx, target)
 	}
-	found, err := r.resolver().Resolve(ctx, scaled.Object.Owner(client.ObjectKeyFromObject(so)), workload, so.Spec.Triggers, so.Spec.Modifiers().InUse())
+	found, err := r.resolver.Resolve(ctx, scaled.Object.Owner(client.ObjectKeyFromObject(so)), workload, so.Spec.Triggers, so.Spec.Modifiers().InUse())
 	if err != nil {
 		return triggers.Result{}, err
 	}
-	st.staleAt = found.StaleAt
+	st.StaleAt = found.StaleAt
 	return found.Result, missing
 }
 
@@ -194,11 +194,6 @@ func (r *Reconciler) resources(ctx context.Context, so *v1alpha1.ScaledObject, t
 	}
 	wrong, doubtful := triggers.CheckResources(so, pod, limits.Items)
 	return append(wrong, doubtful...), nil
-}
-
-// resolver resolves the triggers of objects.
-func (r *Reconciler) resolver() scaled.Resolver {
-	return scaled.Resolver{Registry: r.Registry, Credentials: r.Credentials, References: r.References, Now: r.Now}
 }
 
 // podTemplate returns the pod template of a target, or nil when it has none.
@@ -263,16 +258,4 @@ func isDeployment(t kube.Target) bool {
 
 func isStatefulSet(t kube.Target) bool {
 	return t.Kind == appsv1.SchemeGroupVersion.WithKind("StatefulSet")
-}
-
-// warn tells warnings when they changed, as one event.
-func (r *Reconciler) warn(so *v1alpha1.ScaledObject, st *object, list []triggers.Problem) {
-	text := scaled.Text(list)
-	if text == st.warned {
-		return
-	}
-	st.warned = text
-	if text != "" {
-		scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScalerInfo, "checking", text)
-	}
 }

@@ -48,14 +48,14 @@ func TestSpecsThatAreWrong(t *testing.T) {
 			w := newWorld(t, deployment("web", 0), scaledObject("a", tc.change))
 			equal(t, "next try", w.pass("a"), retryProblem)
 			w.says("a", "Ready", checkFailed+tc.ready, "Active", "Unknown UnknownState: the object is not in force; see Ready")
-			w.does("patch ScaledObject a", wrote)
-			w.tells("Warning ScaledObjectCheckFailed: " + tc.ready)
+			w.Does("patch ScaledObject a", wrote)
+			w.Tells("Warning ScaledObjectCheckFailed: " + tc.ready)
 			for range 3 {
 				w.now = w.now.Add(retryProblem)
 				w.pass("a")
 			}
-			w.does()
-			w.tells()
+			w.Does()
+			w.Tells()
 			status := w.object("a").Status
 			equal(t, "hpaName", status.HPAName, "")
 			equal(t, "observedGeneration", status.ObservedGeneration, 1)
@@ -76,7 +76,7 @@ func TestABadSpecAfterAGoodOne(t *testing.T) {
 	w.pass("a")
 	const wrong = "spec.triggers[1].metadata.name: is required; set it in the trigger's metadata"
 	w.says("a", "Ready", checkFailed+wrong)
-	w.tells("Warning ScaledObjectCheckFailed: " + wrong)
+	w.Tells("Warning ScaledObjectCheckFailed: " + wrong)
 	w.has(3) // it is not put to rest by a spec that is not the newest
 	value, err := w.r.Metric(t.Context(), "ns", "a", "s0-fake-jobs")
 	if err != nil || value.Value != 0 {
@@ -87,14 +87,14 @@ func TestABadSpecAfterAGoodOne(t *testing.T) {
 	w.pass("a")
 	w.has(1) // but woken
 
-	w.forgets()
+	w.Forgets()
 	w.edits("a", triggers("jobs", "more"))
 	w.reads(map[string]float64{"jobs": 0, "more": 0})
 	w.now = w.now.Add(time.Minute)
 	w.pass("a")
-	w.does("apply HorizontalPodAutoscaler keda-hpa-a", wrote)
+	w.Does("apply HorizontalPodAutoscaler keda-hpa-a", wrote)
 	w.says("a", "Ready", ready, "Active", cooling)
-	w.tells("Normal ScaledObjectReady: the object is ready for scaling")
+	w.Tells("Normal ScaledObjectReady: the object is ready for scaling")
 	w.now = w.now.Add(4 * time.Minute)
 	w.reads(map[string]float64{"jobs": 0, "more": 0})
 	w.pass("a")
@@ -140,7 +140,7 @@ func TestCredentialsThatAreMissing(t *testing.T) {
 			w := newWorld(t, append(tc.objects, deployment("web", 1), scaledObject("a", withAuth))...)
 			w.pass("a")
 			w.says("a", "Ready", checkFailed+"spec.triggers[0].authenticationRef: "+tc.ready)
-			equal(t, "references", fmt.Sprint(w.refs["scaledobject/ns/a"]), tc.refs)
+			equal(t, "references", fmt.Sprint(w.Refs["scaledobject/ns/a"]), tc.refs)
 		})
 	}
 }
@@ -149,19 +149,19 @@ func TestASecretThatChangesTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, deployment("web", 1), scaledObject("a", withAuth), authentication(), secret("pw", "one"))
 	w.pass("a")
-	measured := func() any { return w.engine.uses["scaledobject/ns/a"][0].Query }
+	measured := func() any { return w.engine.Uses["scaledobject/ns/a"][0].Query }
 	equal(t, "query", measured(), any(w.query("jobs", "one")))
-	w.forgets()
+	w.Forgets()
 	if err := w.api.Update(t.Context(), secret("pw", "two")); err != nil {
 		t.Fatal(err)
 	}
 	w.pass("a")
 	equal(t, "query before the change is told", measured(), any(w.query("jobs", "one")))
 	w.r.OnReference([]string{"scaledobject/ns/a", "scaledobject/ns/unknown", "nonsense"})
-	equal(t, "asked for", fmt.Sprint(w.queue.taken()), "[a unknown]")
+	equal(t, "asked for", fmt.Sprint(w.queue.Taken()), "[a unknown]")
 	w.pass("a")
 	equal(t, "query", measured(), any(w.query("jobs", "two")))
-	w.does()
+	w.Does()
 	w.has(1) // not measured yet, so nothing is scaled
 
 	if err := w.api.Delete(t.Context(), secret("", "")); err != nil {
@@ -173,7 +173,7 @@ func TestASecretThatChangesTakesEffectAtOnce(t *testing.T) {
 	if got := w.condition("a", "Ready"); !strings.HasPrefix(got, checkFailed+"spec.triggers[0].authenticationRef: ") {
 		t.Errorf("Ready is %s", got)
 	}
-	if text := fmt.Sprint(w.events, w.object("a").Status); strings.Contains(text, "two") {
+	if text := fmt.Sprint(w.Events, w.object("a").Status); strings.Contains(text, "two") {
 		t.Errorf("the secret is shown: %s", text)
 	}
 }
@@ -207,7 +207,7 @@ func TestOfTwoObjectsForOneWorkloadTheOlderHasIt(t *testing.T) {
 			w.says("a", "Ready", ready)
 			w.says("b", "Ready", checkFailed+tc.ready)
 			equal(t, "HPAs", fmt.Sprint(w.hpas()), "[keda-hpa-a]")
-			equal(t, "owners that measure", len(w.engine.uses), 1)
+			equal(t, "owners that measure", len(w.engine.Uses), 1)
 			if err := w.api.Delete(t.Context(), w.object("a")); err != nil {
 				t.Fatal(err)
 			}
@@ -238,7 +238,7 @@ func TestAnObjectThatLosesItsWorkloadToAnOlderOneLetsGo(t *testing.T) {
 	equal(t, "name in the status of the loser", w.object("b").Status.HPAName, "")
 	w.settles("a", "b")
 	w.pass("b")
-	w.does()
+	w.Does()
 }
 
 func TestLongTextsAreCut(t *testing.T) {
@@ -250,5 +250,5 @@ func TestLongTextsAreCut(t *testing.T) {
 	}))
 	w.pass("a")
 	equal(t, "bytes of the message", len(v1alpha1.FindCondition(w.object("a").Status.Conditions, "Ready").Message), 4096)
-	equal(t, "end of the event", strings.HasSuffix(w.events[0], "..."), true)
+	equal(t, "end of the event", strings.HasSuffix(w.Events[0], "..."), true)
 }

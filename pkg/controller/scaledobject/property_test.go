@@ -34,7 +34,7 @@ func (c *chance) does(format string, args ...any) {
 
 // happens lets one thing happen.
 func (c *chance) happens() {
-	c.t.Helper()
+	c.T.Helper()
 	name := c.things[c.random.IntN(len(c.things))]
 	switch c.random.IntN(12) {
 	case 0, 1:
@@ -69,7 +69,7 @@ func (c *chance) happens() {
 	case 10:
 		p := c.random.Float64() / 2
 		c.does("calls fail, %.0f %%", 100*p)
-		c.fail = func(string) error {
+		c.Fail = func(string) error {
 			if c.random.Float64() < p {
 				return errors.New("boom")
 			}
@@ -77,7 +77,7 @@ func (c *chance) happens() {
 		}
 	default:
 		c.does("calls succeed")
-		c.fail = nil
+		c.Fail = nil
 	}
 }
 
@@ -89,26 +89,26 @@ func (c *chance) reading(name string, v float64) {
 
 // stale reports whether a trigger has no reading that counts.
 func (c *chance) stale(name string) bool {
-	s := c.engine.samples[c.query(name, "")]
+	s := c.engine.Samples[c.query(name, "")]
 	return c.failing[name] || !s.OK || c.now.Sub(s.Measured) > 90*time.Second
 }
 
 // settle reconciles as the controller does, and checks what was done.
 func (c *chance) settle() {
-	c.t.Helper()
-	before, _, err := c.workload(c.t.Context(), "Deployment", "web")
+	c.T.Helper()
+	before, _, err := c.workload(c.T.Context(), "Deployment", "web")
 	if err != nil {
-		c.t.Fatal(err)
+		c.T.Fatal(err)
 	}
 	c.r.OnReadings([]engine.Owner{"scaledobject/ns/a"})
 	for range 1 + c.random.IntN(2) {
-		if _, err := c.r.Reconcile(c.t.Context(), request("a")); err != nil && c.fail == nil {
-			c.t.Fatalf("reconciling: %v", err)
+		if _, err := c.r.Reconcile(c.T.Context(), request("a")); err != nil && c.Fail == nil {
+			c.T.Fatalf("reconciling: %v", err)
 		}
 	}
-	after, _, err := c.workload(c.t.Context(), "Deployment", "web")
+	after, _, err := c.workload(c.T.Context(), "Deployment", "web")
 	if err != nil {
-		c.t.Fatal(err)
+		c.T.Fatal(err)
 	}
 	known, work := true, false
 	for _, n := range c.things {
@@ -116,25 +116,25 @@ func (c *chance) settle() {
 		work = work || !c.stale(n) && c.busy[n]
 	}
 	work = work && (known || !c.formula)
-	for _, w := range c.world.writes {
+	for _, w := range c.Writes {
 		if strings.HasPrefix(w, "apply Horizontal") || strings.HasPrefix(w, "patch Horizontal") {
 			c.writes++
 		}
 	}
-	c.forgets()
+	c.Forgets()
 	switch {
 	case after < before && !known:
-		c.t.Errorf("%d replicas became %d although a trigger cannot be read", before, after)
+		c.T.Errorf("%d replicas became %d although a trigger cannot be read", before, after)
 	case after < before && work:
-		c.t.Errorf("%d replicas became %d although there is work", before, after)
+		c.T.Errorf("%d replicas became %d although there is work", before, after)
 	case after < before && c.now.Sub(c.active) < 300*time.Second:
-		c.t.Errorf("%d replicas became %d %s after there was work", before, after, c.now.Sub(c.active))
-	case after == 0 && work && c.fail == nil:
-		c.t.Error("there is work, but no replica")
+		c.T.Errorf("%d replicas became %d %s after there was work", before, after, c.now.Sub(c.active))
+	case after == 0 && work && c.Fail == nil:
+		c.T.Error("there is work, but no replica")
 	case c.writes > 1+c.edits:
-		c.t.Errorf("%d writes of the HPA after %d changes of the spec", c.writes, c.edits)
+		c.T.Errorf("%d writes of the HPA after %d changes of the spec", c.writes, c.edits)
 	}
-	if work && c.fail == nil {
+	if work && c.Fail == nil {
 		c.active = c.now
 	}
 }

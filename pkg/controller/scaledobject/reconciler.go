@@ -19,12 +19,10 @@ package scaledobject
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -85,8 +83,10 @@ type Scaled struct {
 type Reconciler struct {
 	Config
 
-	objects scaled.Known[object]
-	queue   scaled.Queue
+	objects  scaled.Known[object]
+	queue    scaled.Queue
+	resolver scaled.Resolver
+	tell     scaled.Teller
 }
 
 // New makes a Reconciler. It starts nothing.
@@ -94,25 +94,19 @@ func New(c Config) *Reconciler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Reconciler{Config: c}
+	return &Reconciler{
+		Config:   c,
+		resolver: scaled.Resolver{Registry: c.Registry, Credentials: c.Credentials, References: c.References, Now: c.Now},
+		tell: scaled.Teller{
+			Events: c.Events, Log: c.Log, Ready: v1alpha1.EventScaledObjectReady, CheckFailed: v1alpha1.EventScaledObjectCheckFailed,
+			PausedBy: v1alpha1.EventScaledObjectPaused, Unpaused: v1alpha1.EventScaledObjectUnpaused,
+		},
+	}
 }
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	so := new(v1alpha1.ScaledObject)
-	if err := r.Client.Get(ctx, req.NamespacedName, so); err != nil {
-		if apierrors.IsNotFound(err) {
-			r.forget(req.NamespacedName)
-			return reconcile.Result{}, nil
-		}
-		return reconcile.Result{}, fmt.Errorf("reading ScaledObject %q: %w", req.NamespacedName, err)
-	}
-	result, err := r.reconcile(ctx, so)
-	if apierrors.IsConflict(err) {
-		// Somebody else wrote in between; the cache is about to tell what.
-		return reconcile.Result{RequeueAfter: scaled.RetryFirst}, nil
-	}
-	return result, err
+	return scaled.Reconcile(ctx, r.Client, req, new(v1alpha1.ScaledObject), r.forget, r.reconcile)
 }
 
 // reconcile does the three steps, or lets go of an object that is being deleted.
@@ -123,7 +117,7 @@ func (r *Reconciler) reconcile(ctx context.Context, so *v1alpha1.ScaledObject) (
 	st, now := r.remembered(so), r.Now()
 	st.settled.Store(nil)
 	var failure error
-	if st.planDue(so, now) || st.renamed(r.Engine.Latest) {
+	if st.PlanDue(so, now, so.Labels, so.Annotations) || st.renamed(r.Engine.Latest) {
 		failure = st.planned(so, now, r.plan(ctx, so, st))
 	}
 	decision, err := r.evaluate(ctx, so, st)
@@ -140,13 +134,14 @@ func (r *Reconciler) reconcile(ctx context.Context, so *v1alpha1.ScaledObject) (
 func (r *Reconciler) remembered(so *v1alpha1.ScaledObject) *object {
 	key := client.ObjectKeyFromObject(so)
 	st := r.objects.Get(key)
-	if st.written != nil && st.uid != so.UID {
+	if st.UID == so.UID {
+		return st
+	}
+	if st.UID != "" {
 		r.forget(key)
 		st = r.objects.Get(key)
 	}
-	if st.written == nil {
-		st.begin(so, r.Now())
-	}
+	st.begin(so, r.Now())
 	return st
 }
 
@@ -157,28 +152,15 @@ func (o *object) recheck(d *decide.Decision, now time.Time) time.Duration {
 	if d != nil {
 		after = d.Recheck
 	}
-	if o.problem != "" {
-		after = scaled.Sooner(after, o.retryAt.Sub(now))
-	}
 	if o.gone != "" {
 		after = scaled.Sooner(after, scaled.RetryProblem)
 	}
-	for _, at := range []time.Time{o.rewordAt, o.hpaGrace, o.staleAt, o.countAt} {
-		if !at.IsZero() {
-			after = scaled.Sooner(after, at.Sub(now))
-		}
-	}
-	return after
+	return o.Recheck(now, after, o.hpaGrace, o.countAt)
 }
 
 // forget drops everything about an object that is gone.
 func (r *Reconciler) forget(key client.ObjectKey) {
 	r.Engine.Remove(scaled.Object.Owner(key))
-	r.resolver().Forget(scaled.Object.Owner(key))
+	r.resolver.Forget(scaled.Object.Owner(key))
 	r.objects.Remove(key)
-}
-
-// Decisions returns the newest decisions about an object, oldest first.
-func (r *Reconciler) Decisions(namespace, name string) []decide.Decision {
-	return r.objects.Find(client.ObjectKey{Namespace: namespace, Name: name}).decisions()
 }

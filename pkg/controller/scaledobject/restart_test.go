@@ -14,13 +14,13 @@ import (
 
 // hpaSays sets the HPA's word on scaling.
 func (w *world) hpaSays(status corev1.ConditionStatus, reason string, since time.Time) {
-	w.t.Helper()
+	w.T.Helper()
 	h := w.hpa("keda-hpa-a")
 	h.Status.Conditions = []autoscalingv2.HorizontalPodAutoscalerCondition{{
 		Type: autoscalingv2.ScalingActive, Status: status, Reason: reason, LastTransitionTime: metav1.NewTime(since),
 	}}
-	if err := w.api.Status().Update(w.t.Context(), h); err != nil {
-		w.t.Fatal(err)
+	if err := w.api.Status().Update(w.T.Context(), h); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
@@ -35,21 +35,21 @@ func TestARestartWritesNothing(t *testing.T) {
 
 	w.now = w.now.Add(time.Hour)
 	w.hpaSays(corev1.ConditionFalse, "FailedGetExternalMetric", w.now.Add(-10*time.Second)) // weir was away
-	w.engine.samples = map[scalers.Query]engine.Sample{}
+	w.engine.Samples = map[scalers.Query]engine.Sample{}
 	w.restart()
 	after := w.pass("a")
 	equal(t, "to be looked at again after", after, time.Minute)
-	w.does()
-	w.tells()
+	w.Does()
+	w.Tells()
 
 	w.reads(map[string]float64{"jobs": 7})
 	w.pass("a")
-	w.does()
-	w.tells()
+	w.Does()
+	w.Tells()
 
 	w.hpaSays(corev1.ConditionTrue, "ValidMetricFound", w.now)
 	w.pass("a")
-	w.does()
+	w.Does()
 }
 
 func TestAnHPAThatDoesNotRecoverIsTold(t *testing.T) {
@@ -65,10 +65,10 @@ func TestAnHPAThatDoesNotRecoverIsTold(t *testing.T) {
 	w.hpaSays(corev1.ConditionFalse, "FailedGetExternalMetric", w.now.Add(-time.Minute))
 	w.restart()
 	w.pass("a")
-	w.does()
+	w.Does()
 	w.now = w.now.Add(time.Minute)
 	w.reads(map[string]float64{"jobs": 9})
 	w.pass("a")
-	w.does("apply status of ScaledObject a")
+	w.Does("status of ScaledObject a")
 	w.says("a", "HPAActive", "False FailedGetExternalMetric:")
 }

@@ -1,9 +1,6 @@
 package scaledobject_test
 
 import (
-	"fmt"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 )
 
 // scaled is a ScaledObject for Deployment "web" with one trigger, created an
@@ -24,7 +22,7 @@ func scaledObject(name string, changes ...func(*v1alpha1.ScaledObject)) *v1alpha
 	so := &v1alpha1.ScaledObject{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "ns", Name: name, UID: types.UID("uid-" + name), Generation: 1,
-			CreationTimestamp: metav1.NewTime(start().Add(-time.Hour)),
+			CreationTimestamp: metav1.NewTime(scaledtest.Start().Add(-time.Hour)),
 		},
 		Spec: v1alpha1.ScaledObjectSpec{
 			ScaleTargetRef: v1alpha1.ScaleTargetRef{Name: "web"},
@@ -93,20 +91,20 @@ func request(name string) reconcile.Request {
 // pass reconciles an object once, without an error, and returns when it is to be
 // looked at again.
 func (w *world) pass(name string) time.Duration {
-	w.t.Helper()
-	result, err := w.r.Reconcile(w.t.Context(), request(name))
+	w.T.Helper()
+	result, err := w.r.Reconcile(w.T.Context(), request(name))
 	if err != nil {
-		w.t.Fatalf("reconciling %s: %v", name, err)
+		w.T.Fatalf("reconciling %s: %v", name, err)
 	}
 	return result.RequeueAfter
 }
 
 // failing reconciles an object once and returns the error.
 func (w *world) failing(name string) string {
-	w.t.Helper()
-	_, err := w.r.Reconcile(w.t.Context(), request(name))
+	w.T.Helper()
+	_, err := w.r.Reconcile(w.T.Context(), request(name))
 	if err == nil {
-		w.t.Fatalf("reconciling %s succeeds", name)
+		w.T.Fatalf("reconciling %s succeeds", name)
 	}
 	return err.Error()
 }
@@ -114,85 +112,61 @@ func (w *world) failing(name string) string {
 // settles reconciles objects that have nothing to do any more, and forgets what
 // was told until now.
 func (w *world) settles(names ...string) {
-	w.t.Helper()
+	w.T.Helper()
 	for range 3 {
 		for _, n := range names {
 			w.pass(n)
 		}
 	}
-	w.forgets()
-}
-
-func (w *world) forgets() { w.calls, w.writes, w.events = nil, nil, nil }
-
-// does checks the writes since the last check, and forgets them.
-func (w *world) does(want ...string) {
-	w.t.Helper()
-	if !slices.Equal(w.writes, want) {
-		w.t.Errorf("writes:\n\t%s\nwant:\n\t%s", strings.Join(w.writes, "\n\t"), strings.Join(want, "\n\t"))
-	}
-	w.writes = nil
-}
-
-// tells checks the events since the last check, and forgets them.
-func (w *world) tells(want ...string) {
-	w.t.Helper()
-	if !slices.Equal(w.events, want) {
-		w.t.Errorf("events:\n\t%s\nwant:\n\t%s", strings.Join(w.events, "\n\t"), strings.Join(want, "\n\t"))
-	}
-	w.events = nil
+	w.Forgets()
 }
 
 // get reads an object of the cluster.
 func (w *world) object(name string) *v1alpha1.ScaledObject {
-	w.t.Helper()
+	w.T.Helper()
 	so := new(v1alpha1.ScaledObject)
-	if err := w.api.Get(w.t.Context(), client.ObjectKey{Namespace: "ns", Name: name}, so); err != nil {
-		w.t.Fatal(err)
+	if err := w.api.Get(w.T.Context(), client.ObjectKey{Namespace: "ns", Name: name}, so); err != nil {
+		w.T.Fatal(err)
 	}
 	return so
 }
 
 // edits changes an object as a user does: a new spec is a new generation.
 func (w *world) edits(name string, change func(*v1alpha1.ScaledObject)) {
-	w.t.Helper()
+	w.T.Helper()
 	so := w.object(name)
 	before := so.Spec.DeepCopy()
 	change(so)
-	if fmt.Sprint(mustYAML(w.t, before)) != fmt.Sprint(mustYAML(w.t, so.Spec)) {
+	if scaledtest.YAML(w.T, before) != scaledtest.YAML(w.T, so.Spec) {
 		so.Generation++
 	}
-	if err := w.api.Update(w.t.Context(), so); err != nil {
-		w.t.Fatal(err)
+	if err := w.api.Update(w.T.Context(), so); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
-// condition returns a condition as text: "True ScaledObjectReady: message".
+// condition returns a condition as text.
 func (w *world) condition(name string, t v1alpha1.ConditionType) string {
-	w.t.Helper()
-	c := v1alpha1.FindCondition(w.object(name).Status.Conditions, t)
-	if c == nil {
-		return ""
-	}
-	return strings.TrimSuffix(strings.TrimSpace(fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)), " :")
+	w.T.Helper()
+	return scaledtest.Said(w.object(name).Status.Conditions, t)
 }
 
 // says checks conditions, given as type and text in turn.
 func (w *world) says(name string, want ...string) {
-	w.t.Helper()
+	w.T.Helper()
 	for i := 0; i < len(want); i += 2 {
 		if got := w.condition(name, v1alpha1.ConditionType(want[i])); got != want[i+1] {
-			w.t.Errorf("%s of %s is\n\t%s\nwant\n\t%s", want[i], name, got, want[i+1])
+			w.T.Errorf("%s of %s is\n\t%s\nwant\n\t%s", want[i], name, got, want[i+1])
 		}
 	}
 }
 
 // hpas returns the names of all HPAs.
 func (w *world) hpas() []string {
-	w.t.Helper()
+	w.T.Helper()
 	var list autoscalingv2.HorizontalPodAutoscalerList
-	if err := w.api.List(w.t.Context(), &list); err != nil {
-		w.t.Fatal(err)
+	if err := w.api.List(w.T.Context(), &list); err != nil {
+		w.T.Fatal(err)
 	}
 	var names []string
 	for _, h := range list.Items {
@@ -202,23 +176,23 @@ func (w *world) hpas() []string {
 }
 
 func (w *world) hpa(name string) *autoscalingv2.HorizontalPodAutoscaler {
-	w.t.Helper()
+	w.T.Helper()
 	h := new(autoscalingv2.HorizontalPodAutoscaler)
-	if err := w.api.Get(w.t.Context(), client.ObjectKey{Namespace: "ns", Name: name}, h); err != nil {
-		w.t.Fatal(err)
+	if err := w.api.Get(w.T.Context(), client.ObjectKey{Namespace: "ns", Name: name}, h); err != nil {
+		w.T.Fatal(err)
 	}
 	return h
 }
 
 // has checks the replicas of Deployment "web".
 func (w *world) has(want int32) {
-	w.t.Helper()
-	got, _, err := w.workload(w.t.Context(), "Deployment", "web")
+	w.T.Helper()
+	got, _, err := w.workload(w.T.Context(), "Deployment", "web")
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	if got != want {
-		w.t.Errorf("%d replicas, want %d", got, want)
+		w.T.Errorf("%d replicas, want %d", got, want)
 	}
 }
 

@@ -39,7 +39,7 @@ func (r *Reconciler) settle(st *object, p *plan, d decide.Decision, seen view) {
 // now.
 func (r *Reconciler) unchanged(st *object) bool {
 	last := st.settled.Load()
-	if last == nil || st.dirty.Load() {
+	if last == nil || st.Dirty.Load() {
 		return false
 	}
 	now := r.Now()
@@ -73,13 +73,9 @@ func (l *settled) sameResult(latest func(scalers.Query) engine.Sample, now time.
 // OnReadings is for the engine's Config: it asks for those owners to be
 // evaluated whose readings say something new.
 func (r *Reconciler) OnReadings(owners []engine.Owner) {
-	for _, o := range owners {
-		k, ours := scaled.Object.Key(o)
-		if !ours {
-			continue
-		}
-		if st := r.objects.Find(k); st == nil || !r.unchanged(st) {
-			r.queue.Add(k)
+	for key := range scaled.KeysOf(scaled.Object, owners) {
+		if st := r.objects.Find(key); st == nil || !r.unchanged(st) {
+			r.queue.Add(key)
 		}
 	}
 }

@@ -22,9 +22,9 @@ import (
 // reported tells the reconciler of new readings and checks whether it asks for
 // the object.
 func (w *world) reported(what string, want bool) {
-	w.t.Helper()
+	w.T.Helper()
 	w.r.OnReadings([]engine.Owner{"scaledobject/ns/a", "somebody/else"})
-	equal(w.t, "asked for after "+what, fmt.Sprint(w.queue.taken()), map[bool]string{true: "[a]", false: "[]"}[want])
+	equal(w.T, "asked for after "+what, fmt.Sprint(w.queue.Taken()), map[bool]string{true: "[a]", false: "[]"}[want])
 }
 
 func TestReadingsThatSayNothingNewAskForNothing(t *testing.T) {
@@ -64,7 +64,7 @@ func TestReadingsThatSayNothingNewAskForNothing(t *testing.T) {
 	w.reported("silence", true)
 	w.pass("a")
 	w.r.OnReference([]string{"scaledobject/ns/a"})
-	equal(t, "asked for", fmt.Sprint(w.queue.taken()), "[a]")
+	equal(t, "asked for", fmt.Sprint(w.queue.Taken()), "[a]")
 	w.reported("a change that waits to be planned", true)
 }
 
@@ -171,11 +171,11 @@ func TestChangesOfObjectsReachWhomTheyConcern(t *testing.T) {
 			default:
 				h.Update(t.Context(), event.UpdateEvent{ObjectOld: tc.before, ObjectNew: tc.after}, nil)
 			}
-			equal(t, "asked for", fmt.Sprint(w.queue.taken()), tc.want)
-			w.forgets()
+			equal(t, "asked for", fmt.Sprint(w.queue.Taken()), tc.want)
+			w.Forgets()
 			w.pass("a")
 			listed := false
-			for _, c := range w.calls {
+			for _, c := range w.Calls {
 				listed = listed || c == "list ScaledObject"
 			}
 			equal(t, "planned anew", listed, tc.plans && tc.want == "[a]")
@@ -206,7 +206,6 @@ func TestReadingsAndReadsMayComeWhileAnObjectIsReconciled(t *testing.T) {
 				}
 				w.r.OnReadings([]engine.Owner{"scaledobject/ns/a"})
 				w.r.OnReference([]string{"scaledobject/ns/a"})
-				w.r.Decisions("ns", "a")
 				if list := w.r.Snapshots(); len(list) != 1 {
 					t.Errorf("%d snapshots", len(list))
 					return

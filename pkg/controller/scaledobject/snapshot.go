@@ -1,15 +1,14 @@
 package scaledobject
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/scaled"
 	"github.com/weir-sh/weir/pkg/decide"
 	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/scalers"
@@ -22,14 +21,11 @@ import (
 func (r *Reconciler) Snapshot(namespace, name string) (out snapshot.Object, ok bool) {
 	key := client.ObjectKey{Namespace: namespace, Name: name}
 	st := r.objects.Find(key)
-	if st == nil || st.told.Load() == nil {
+	if st == nil || st.shown.Load() == nil {
 		return snapshot.Object{}, false
 	}
 	out = r.snapshot(key, st)
-	out.Decisions = []snapshot.Decision{}
-	for _, d := range st.decisions() {
-		out.Decisions = append(out.Decisions, decision(d))
-	}
+	out.Decisions = st.Decisions.All()
 	return out, true
 }
 
@@ -37,21 +33,18 @@ func (r *Reconciler) Snapshot(namespace, name string) (out snapshot.Object, ok b
 // namespace and name. It reads from memory only.
 func (r *Reconciler) Snapshots() []snapshot.Object {
 	keys := r.objects.Keys()
-	slices.SortFunc(keys, func(a, b client.ObjectKey) int {
-		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
-	})
 	out := make([]snapshot.Object, 0, len(keys))
 	for _, key := range keys {
-		if st := r.objects.Find(key); st != nil && st.told.Load() != nil {
+		if st := r.objects.Find(key); st != nil && st.shown.Load() != nil {
 			out = append(out, r.snapshot(key, st))
 		}
 	}
 	return out
 }
 
-// told is what a snapshot needs of what only the reconciling goroutine may read. It
+// shown is what a snapshot needs of what only the reconciling goroutine may read. It
 // is immutable.
-type told struct {
+type shown struct {
 	paused   bool // altogether or in one direction
 	problem  string
 	interval time.Duration
@@ -59,21 +52,21 @@ type told struct {
 
 // tellSnapshots notes what snapshots are to say of an object after a pass.
 func (o *object) tellSnapshots(so *v1alpha1.ScaledObject) {
-	next := told{
+	next := shown{
 		paused:  so.PauseRequested() || so.ScaleInPaused() || so.ScaleOutPaused(),
 		problem: o.complaint(), interval: so.Spec.PollingIntervalDuration(),
 	}
-	if was := o.told.Load(); was == nil || *was != next {
-		o.told.Store(&next)
+	if was := o.shown.Load(); was == nil || *was != next {
+		o.shown.Store(&next)
 	}
 }
 
 // snapshot says what is known of an object.
 func (r *Reconciler) snapshot(key client.ObjectKey, st *object) snapshot.Object {
-	told := st.told.Load()
+	shown := st.shown.Load()
 	out := snapshot.Object{
 		Kind: v1alpha1.KindScaledObject, Namespace: key.Namespace, Name: key.Name,
-		Paused: told.paused, Problem: told.problem, Interval: snapshot.Of(told.interval),
+		Paused: shown.paused, Problem: shown.problem, Interval: snapshot.Of(shown.interval),
 	}
 	p, samples, errors := st.counted(r.Engine.Latest)
 	out.Errors = errors
@@ -204,16 +197,10 @@ func (p *plan) failedSince(i int, s engine.Sample) uint64 {
 	return s.Failures - min(p.past[i].attempts, s.Failures)
 }
 
-// decision is a decision as it is served.
-func decision(d decide.Decision) snapshot.Decision {
-	out := snapshot.Decision{
+// told is a decision as others see it.
+func told(d decide.Decision) snapshot.Decision {
+	return snapshot.Decision{
 		At: d.At, Action: string(d.Action), From: d.From, To: d.To, Reason: string(d.Reason), Message: d.Message,
+		Triggers: scaled.Inputs(d.Triggers),
 	}
-	for _, t := range d.Triggers {
-		out.Triggers = append(out.Triggers, snapshot.Input{
-			Metric: t.Name, Type: t.Type, State: t.State.String(), Value: t.Value, Target: t.Target, Activation: t.Activation,
-			Age: snapshot.Of(t.Age), Err: t.Err, Fallback: t.FallbackActive,
-		})
-	}
-	return out
 }

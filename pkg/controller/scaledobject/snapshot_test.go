@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
+	"github.com/weir-sh/weir/pkg/controller/internal/scaledtest"
 	"github.com/weir-sh/weir/pkg/scalers"
 	"github.com/weir-sh/weir/pkg/snapshot"
 )
 
 // shown is a snapshot as JSON, without decisions; empty for what is not known.
 func (w *world) shown(name string) string {
-	w.t.Helper()
+	w.T.Helper()
 	o, ok := w.r.Snapshot("ns", name)
 	if !ok {
 		return ""
@@ -22,9 +23,15 @@ func (w *world) shown(name string) string {
 	o.Decisions = nil
 	out, err := json.Marshal(o)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return string(out)
+}
+
+// decisions is how many decisions about an object are remembered.
+func (w *world) decisions(name string) int {
+	o, _ := w.r.Snapshot("ns", name)
+	return len(o.Decisions)
 }
 
 func TestASnapshotShowsWhatIsKnown(t *testing.T) {
@@ -40,16 +47,16 @@ func TestASnapshotShowsWhatIsKnown(t *testing.T) {
 		head+`"intervalSeconds":30,"triggers":[`+trigger+`"known":false,"value":0,"active":false,"tookSeconds":0,"failures":0}],"errors":0}`)
 	w.reads(map[string]float64{"jobs": 7})
 	q := w.query("jobs", "")
-	s := w.engine.samples[q]
+	s := w.engine.Samples[q]
 	s.Took, s.Failures = 250*time.Millisecond, 2
-	w.engine.samples[q] = s
+	w.engine.Samples[q] = s
 	w.pass("a")
 	const busy = trigger + `"known":true,"value":7,"active":true,"measured":"2026-03-04T05:06:07Z","tookSeconds":0.25,"failures":2}`
 	equal(t, "with work", w.shown("a"), head+`"intervalSeconds":30,"triggers":[`+busy+`],"errors":2}`)
 
 	o, _ := w.r.Snapshot("ns", "a")
 	want := snapshot.Decision{
-		At: start(), Action: "hold", From: 1, To: 1, Reason: "WorkWaiting",
+		At: scaledtest.Start(), Action: "hold", From: 1, To: 1, Reason: "WorkWaiting",
 		Message:  "1 of 1 trigger has work: s0-fake-jobs has 7 (above 0, target 5)",
 		Triggers: []snapshot.Input{{Metric: "s0-fake-jobs", Type: "fake", State: "busy", Value: 7, Target: 5}},
 	}
@@ -109,7 +116,7 @@ func TestASnapshotShowsFallbackFormulaAndResources(t *testing.T) {
 	w.breaks("jobs", errors.New("down"))
 	w.pass("a")
 	check(
-		`{"index":0,"name":"a","type":"fake","metric":"s0-fake-jobs","metricType":"AverageValue","target":5,"activation":0,"known":true,"value":1,"active":false,"tookSeconds":0,"error":"down","failures":0}`, b, cpu,
+		`{"index":0,"name":"a","type":"fake","metric":"s0-fake-jobs","metricType":"AverageValue","target":5,"activation":0,"known":true,"value":1,"active":false,"tookSeconds":0,"error":"down","failures":1}`, b, cpu,
 		`{"index":-1,"type":"","metric":"composite-metric","metricType":"AverageValue","target":2.5,"activation":0,"known":true,"value":15,"active":true,"fallback":true,"tookSeconds":0,"error":"s0-fake-jobs: down","failures":0}`,
 	)
 }
@@ -134,10 +141,10 @@ func TestASnapshotShowsTheMetricsThatAnUpstreamNames(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	equal(t, "values", values(), `["s0-x",2,true,1,false] ["s0-y",7,true,3,false]`)
-	q := w.queryOf(naming(), named)
-	s := w.engine.samples[q]
+	q := w.queryOf(scaledtest.Naming("naming", false), named)
+	s := w.engine.Samples[q]
 	s.Err, s.ErrSince = errors.New("down"), w.now
-	w.engine.samples[q] = s
+	w.engine.Samples[q] = s
 	w.pass("a")
 	equal(t, "without a ready pod", values(), `["s0-x",2,false,0,true] ["s0-y",7,false,0,true]`)
 	w.selector = "app=web"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -39,20 +38,18 @@ func only(so *v1alpha1.ScaledObject, uid types.UID, status *v1alpha1.ScaledObjec
 // writeStatus writes the status if it differs from the one last written. Failure
 // is what kept this pass from being finished, or nil.
 func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject, st *object, d *decide.Decision, failure error) error {
-	old, now := st.written, r.Now()
+	old := st.written
 	next := &draft{ScaledObjectStatus: old.DeepCopy()}
-	next.conditions = scaled.Conditions{
-		List: &next.Conditions, Now: now, Generation: so.Generation, MayReword: now.Sub(st.messageAt) >= scaled.RewriteAfter,
-	}
+	next.conditions = st.Conditions(so, &next.Conditions, r.Now())
 	next.fill(so, st, d)
 	next.conditions.Set(v1alpha1.ConditionActive, activeCondition(st, d))
-	next.conditions.Set(v1alpha1.ConditionPaused, pausedCondition(so, st, old))
+	next.conditions.Set(v1alpha1.ConditionPaused, scaled.Paused(pausedCondition(so, st), old.Conditions))
 	next.conditions.Set(v1alpha1.ConditionReady, readyCondition(st, d, failure))
 	next.conditions.Set(v1alpha1.ConditionFallback, fallbackCondition(so, d)) // last: tools show the last that is bad
 	if err := r.hpaCondition(ctx, so, st, next); err != nil {
 		return err
 	}
-	next.lastActive(st, old)
+	next.LastActiveTime = scaled.LastActive(next.LastActiveTime, old.Conditions, next.Conditions, st.LastActive)
 	if !equality.Semantic.DeepEqual(old, next.ScaledObjectStatus) {
 		err := kube.PatchStatus(ctx, r.Client, only(so, "", old), only(so, so.UID, next.ScaledObjectStatus))
 		if apierrors.IsNotFound(err) {
@@ -62,15 +59,10 @@ func (r *Reconciler) writeStatus(ctx context.Context, so *v1alpha1.ScaledObject,
 			return err
 		}
 		st.written = next.ScaledObjectStatus
-		r.tellTransitions(so, st, old, d)
+		r.tellFallback(so, st, v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionFallback), d)
+		r.tell.Conditions(so, old.Conditions, next.Conditions)
 	}
-	if next.conditions.Reworded {
-		st.messageAt = now
-	}
-	st.rewordAt = time.Time{}
-	if next.conditions.Stale {
-		st.rewordAt = st.messageAt.Add(scaled.RewriteAfter)
-	}
+	st.Written(next.conditions)
 	return nil
 }
 
@@ -80,10 +72,10 @@ func (s *draft) fill(so *v1alpha1.ScaledObject, st *object, d *decide.Decision) 
 	types, auths := triggers.Types(so.Spec.Triggers), triggers.Authentications(so.Spec.Triggers)
 	s.TriggersTypes, s.AuthenticationsTypes = &types, &auths
 	s.PausedReplicaCount = nil
-	if st.paused || st.yielded {
+	if st.Paused || st.yielded {
 		s.HPAName = ""
 	}
-	if count, err := so.PausedReplicas(); err == nil && st.paused {
+	if count, err := so.PausedReplicas(); err == nil && st.Paused {
 		s.PausedReplicaCount = count
 	}
 	p := st.current.Load()
@@ -149,7 +141,7 @@ func activeCondition(st *object, d *decide.Decision) decide.Condition {
 	case d != nil:
 		return d.Active
 	case st.complaint() != "":
-		return decide.Condition{Status: decide.StatusUnknown, Reason: v1alpha1.ReasonUnknownState, Message: "the object is not in force; see Ready"}
+		return scaled.NotInForce()
 	}
 	return decide.Condition{}
 }
@@ -167,14 +159,9 @@ func fallbackCondition(so *v1alpha1.ScaledObject, d *decide.Decision) decide.Con
 	return decide.Condition{}
 }
 
-// pausedCondition says what annotations pause. An object that never was paused
-// has the condition without a reason.
-func pausedCondition(so *v1alpha1.ScaledObject, st *object, old *v1alpha1.ScaledObjectStatus) decide.Condition {
-	c := decide.Decide(decide.Input{Paused: st.paused, PausedScaleIn: so.ScaleInPaused(), PausedScaleOut: so.ScaleOutPaused()}).Paused
-	if was := v1alpha1.FindCondition(old.Conditions, v1alpha1.ConditionPaused); c.Status == decide.StatusFalse && (was == nil || was.Reason == "") {
-		c.Reason, c.Message = "", ""
-	}
-	return c
+// pausedCondition says what annotations pause.
+func pausedCondition(so *v1alpha1.ScaledObject, st *object) decide.Condition {
+	return decide.Decide(decide.Input{Paused: st.Paused, PausedScaleIn: so.ScaleInPaused(), PausedScaleOut: so.ScaleOutPaused()}).Paused
 }
 
 // readyCondition is the worst of what is known. An empty one leaves Ready as it
@@ -192,21 +179,13 @@ func readyCondition(st *object, d *decide.Decision, failure error) decide.Condit
 		return d.Ready
 	case failure != nil:
 		return bad(scaled.Cause(failure))
-	case st.paused:
+	case st.Paused:
 		return decide.Condition{Status: decide.StatusTrue, Reason: v1alpha1.ReasonScaledObjectReady, Message: "the object is ready; scaling is paused by annotation"}
-	case d != nil && d.Ready.Status == decide.StatusTrue && st.warned != "":
-		doubtful := d.Ready
-		doubtful.Message += andWarning + st.warned
-		return doubtful
 	case d != nil:
-		return d.Ready
+		return scaled.Doubtful(d.Ready, st.Warned)
 	}
 	return decide.Condition{}
 }
-
-// andWarning stands in the Ready condition before what is doubtful about an object
-// that is ready. There is an event for that alone.
-const andWarning = "; warning: "
 
 // graceAfterStart is how long the HPA may go on saying that it has no metrics
 // after weir, which serves them, was away: a few of its usual periods.
@@ -230,7 +209,7 @@ func (r *Reconciler) hpaCondition(ctx context.Context, so *v1alpha1.ScaledObject
 	p := st.current.Load()
 	st.hpaGrace = time.Time{}
 	if p == nil {
-		if st.paused || st.yielded {
+		if st.Paused || st.yielded {
 			next.Conditions = slices.DeleteFunc(next.Conditions, func(c v1alpha1.Condition) bool { return c.Type == v1alpha1.ConditionHPAActive })
 		}
 		return nil
@@ -262,21 +241,6 @@ func (r *Reconciler) hpaCondition(ctx context.Context, so *v1alpha1.ScaledObject
 	return nil
 }
 
-// lastActive puts the time into the status on transitions of Active only. It is
-// rounded up to the seconds that are stored: a cooldown must not begin earlier
-// after a restart.
-func (s *draft) lastActive(st *object, old *v1alpha1.ScaledObjectStatus) {
-	if st.lastActive.IsZero() {
-		return
-	}
-	was := v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionActive)
-	is := v1alpha1.ConditionStatus(s.Conditions, v1alpha1.ConditionActive)
-	if was != is || s.LastActiveTime == nil {
-		at := metav1.NewTime(st.lastActive.Add(time.Second - 1).Truncate(time.Second))
-		s.LastActiveTime = &at
-	}
-}
-
 // scalingActive returns the HPA's ScalingActive condition.
 func scalingActive(h *autoscalingv2.HorizontalPodAutoscaler) (autoscalingv2.HorizontalPodAutoscalerCondition, bool) {
 	for _, c := range h.Status.Conditions {
@@ -287,47 +251,16 @@ func scalingActive(h *autoscalingv2.HorizontalPodAutoscaler) (autoscalingv2.Hori
 	return autoscalingv2.HorizontalPodAutoscalerCondition{}, false
 }
 
-// tellTransitions logs and emits what became of Ready, Fallback and Paused.
-func (r *Reconciler) tellTransitions(so *v1alpha1.ScaledObject, st *object, old *v1alpha1.ScaledObjectStatus, d *decide.Decision) {
-	next := st.written
-	r.tellFallback(so, st, v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionFallback), d)
-	r.tellReady(so, v1alpha1.FindCondition(old.Conditions, v1alpha1.ConditionReady), v1alpha1.FindCondition(next.Conditions, v1alpha1.ConditionReady))
-	was, is := v1alpha1.ConditionStatus(old.Conditions, v1alpha1.ConditionPaused), v1alpha1.FindCondition(next.Conditions, v1alpha1.ConditionPaused)
-	switch {
-	case is == nil || is.Status == was:
-	case is.Status == metav1.ConditionTrue:
-		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectPaused, "pausing", is.Message)
-	case was == metav1.ConditionTrue:
-		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectUnpaused, "pausing", is.Message)
-	}
-}
-
 // tellFallback tells when a fallback began to stand in for something, or ended.
 func (r *Reconciler) tellFallback(so *v1alpha1.ScaledObject, st *object, was metav1.ConditionStatus, d *decide.Decision) {
-	object := slog.String("object", so.Namespace+"/"+so.Name)
 	is, p := v1alpha1.ConditionStatus(st.written.Conditions, v1alpha1.ConditionFallback), st.current.Load()
 	switch {
 	case is == metav1.ConditionTrue && was != metav1.ConditionTrue && d != nil && p != nil && p.fallback != nil:
 		note := fmt.Sprintf("more than %d polls in a row failed: %s; %s", p.fallback.FailureThreshold, d.StandsInFor(), p.asks(*st.seen.Load()))
-		r.Log.Warn("fallback began", object, slog.String("message", note))
-		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectFallbackActivated, "falling back", note)
+		r.Log.Warn("fallback began", scaled.Named(so), slog.String("message", note))
+		r.tell.Normal(so, v1alpha1.EventScaledObjectFallbackActivated, "falling back", note)
 	case is != metav1.ConditionTrue && was == metav1.ConditionTrue:
-		r.Log.Info("fallback ended", object)
-		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectFallbackDeactivated, "falling back", "the fallback stands in for no trigger any more")
-	}
-}
-
-// tellReady tells when an object became ready, and what is wrong when that changed.
-func (r *Reconciler) tellReady(so *v1alpha1.ScaledObject, was, is *v1alpha1.Condition) {
-	object := slog.String("object", so.Namespace+"/"+so.Name)
-	switch {
-	case is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message:
-	case is.Reason == v1alpha1.ReasonScaledObjectCheckFailed:
-		r.Log.Warn("not ready", object, slog.String("problem", is.Message))
-		scaled.Event(r.Events, so, corev1.EventTypeWarning, v1alpha1.EventScaledObjectCheckFailed, "checking", is.Message)
-	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != is.Status):
-		r.Log.Info("ready", object)
-		plain, _, _ := strings.Cut(is.Message, andWarning)
-		scaled.Event(r.Events, so, corev1.EventTypeNormal, v1alpha1.EventScaledObjectReady, "checking", plain)
+		r.Log.Info("fallback ended", scaled.Named(so))
+		r.tell.Normal(so, v1alpha1.EventScaledObjectFallbackDeactivated, "falling back", "the fallback stands in for no trigger any more")
 	}
 }

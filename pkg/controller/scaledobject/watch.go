@@ -2,52 +2,40 @@ package scaledobject
 
 import (
 	"context"
-	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/weir-sh/weir/pkg/api/v1alpha1"
 	"github.com/weir-sh/weir/pkg/controller/scaled"
-	"github.com/weir-sh/weir/pkg/engine"
 	"github.com/weir-sh/weir/pkg/kube"
 )
 
 // OnReference is for kube.NewWatches: it asks for the objects to be planned anew
 // that depend on ref, which are named as References.Set named them.
 func (r *Reconciler) OnReference(dependents []string) {
-	for _, d := range dependents {
-		if k, ok := scaled.Object.Key(engine.Owner(d)); ok {
-			r.ask(k, scaled.Replan)
-		}
+	for key := range scaled.KeysOf(scaled.Object, dependents) {
+		r.ask(key, scaled.Replan)
 	}
 }
 
 // SetUp registers the reconciler with a manager, with so many objects at a time.
 func (r *Reconciler) SetUp(ctx context.Context, m ctrl.Manager, concurrency int) error {
-	for _, i := range indexes() {
-		if err := m.GetFieldIndexer().IndexField(ctx, i.object, i.name, i.keys); err != nil {
-			return fmt.Errorf("adding index %q: %w", i.name, err)
-		}
+	if err := scaled.AddIndexes(ctx, m.GetFieldIndexer(), indexes()); err != nil {
+		return err
 	}
 	return ctrl.NewControllerManagedBy(m).
 		Named("scaledobject").
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: concurrency,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](scaled.RetryFirst, scaled.RetryLast),
-		}).
+		WithOptions(scaled.Options(concurrency)).
 		For(&v1alpha1.ScaledObject{}, builder.WithPredicates(changedByUser())).
 		Watches(&v1alpha1.ScaledObject{}, r.siblings()).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, r.fromHPA()).
@@ -59,20 +47,14 @@ func (r *Reconciler) SetUp(ctx context.Context, m ctrl.Manager, concurrency int)
 		Complete(r)
 }
 
-// index is what the reconciler looks things up by in the cache.
-type index struct {
-	object client.Object
-	name   string
-	keys   client.IndexerFunc
-}
-
-func indexes() []index {
-	return []index{
-		{&v1alpha1.ScaledObject{}, indexTarget, targetKeys},
-		{&v1alpha1.ScaledObject{}, indexHPA, hpaKeys},
-		{&v1alpha1.ScaledObject{}, scaled.IndexAuth, authKeys},
-		{&autoscalingv2.HorizontalPodAutoscaler{}, indexTarget, scaledByHPA},
-		{&autoscalingv2.HorizontalPodAutoscaler{}, indexOwner, ownedHPA},
+// indexes are what the reconciler looks things up by in the cache.
+func indexes() []scaled.Index {
+	return []scaled.Index{
+		{Object: &v1alpha1.ScaledObject{}, Name: indexTarget, Keys: targetKeys},
+		{Object: &v1alpha1.ScaledObject{}, Name: indexHPA, Keys: hpaKeys},
+		{Object: &v1alpha1.ScaledObject{}, Name: scaled.IndexAuth, Keys: scaled.AuthKeys},
+		{Object: &autoscalingv2.HorizontalPodAutoscaler{}, Name: indexTarget, Keys: scaledByHPA},
+		{Object: &autoscalingv2.HorizontalPodAutoscaler{}, Name: indexOwner, Keys: ownedHPA},
 	}
 }
 
@@ -90,14 +72,6 @@ func hpaKeys(o client.Object) []string {
 		return nil
 	}
 	return []string{so.HPAName()}
-}
-
-func authKeys(o client.Object) []string {
-	so, ok := o.(*v1alpha1.ScaledObject)
-	if !ok {
-		return nil
-	}
-	return scaled.AuthKeys(so.Spec.Triggers)
 }
 
 func scaledByHPA(o client.Object) []string {
@@ -128,7 +102,7 @@ func (r *Reconciler) finder() scaled.Finder {
 // ask asks for an object to be reconciled.
 func (r *Reconciler) ask(k client.ObjectKey, what scaled.Effect) {
 	if st := r.objects.Find(k); st != nil && what == scaled.Replan {
-		st.dirty.Store(true)
+		st.Dirty.Store(true)
 	}
 	r.queue.Add(k)
 }
