@@ -15,6 +15,10 @@ type Object struct {
 	Paused bool `json:"paused,omitempty"`
 	// Problem says why the newest spec is not in force; empty when it is.
 	Problem string `json:"problem,omitempty"`
+	// Min and Max bound the replicas that triggers can bring about, or the Jobs; both
+	// are zero while that is not known.
+	Min int32 `json:"minReplicas"`
+	Max int32 `json:"maxReplicas"`
 	// Interval is the time between measurements.
 	Interval Seconds `json:"intervalSeconds"`
 	// Triggers are those in force, in the order of the spec; then, where a formula

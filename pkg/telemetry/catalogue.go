@@ -76,6 +76,7 @@ const (
 	labelScaler           = "scaler"
 	labelStatusCode       = "status_code"
 	stageAsked            = "asked"
+	stageLimited          = "limited"
 	stageDecided          = "decided"
 	resultOK              = "ok"
 	kindScaledObject      = "ScaledObject"
@@ -195,7 +196,7 @@ func weirMetrics() []Metric {
 		},
 		{
 			Name: desiredReplicas, Kind: Gauge, Labels: []string{labelKind, labelNamespace, "name", "stage"},
-			Help: `What an object's triggers ask for ("asked") and what the newest decision came to ("decided"), in replicas or Jobs.`,
+			Help: `What an object's triggers ask for ("asked"), the same within its bounds ("limited"), and what the newest decision came to ("decided"), in replicas or Jobs.`,
 		},
 		{
 			Name: scales, Kind: Counter, Labels: []string{labelKind, labelResult},

@@ -126,6 +126,9 @@ func (s *scrape) object(o *snapshot.Object) {
 	stage := s.known[desiredReplicas]
 	if n, ok := asked(o.Triggers); ok {
 		s.emit(desiredReplicas, stage.labels(o.Kind, o.Namespace, o.Name, stageAsked), n)
+		if o.Max > 0 {
+			s.emit(desiredReplicas, stage.labels(o.Kind, o.Namespace, o.Name, stageLimited), min(max(n, float64(o.Min)), float64(o.Max)))
+		}
 	}
 	if n, ok := s.decided[of]; ok {
 		s.emit(desiredReplicas, stage.labels(o.Kind, o.Namespace, o.Name, stageDecided), float64(n))

@@ -284,6 +284,30 @@ func TestWhatTriggersAskForIsKnownOnlyWhereTheHPADivides(t *testing.T) {
 	}
 }
 
+func TestWhatTriggersAskForIsShownWithinTheBounds(t *testing.T) {
+	for name, c := range map[string]struct {
+		value    float64 // with a target of 5
+		min, max int32
+		want     string
+	}{
+		"between":  {12, 0, 20, "3"},
+		"too much": {120, 0, 20, "20"},
+		"too few":  {0, 2, 20, "2"},
+		"unknown":  {12, 0, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, nil)
+			o := queue("shop", "orders", list(0, "", c.value))
+			o.Min, o.Max = c.min, c.max
+			s.objects = []snapshot.Object{o}
+			got := s.scrape(t, "weir_desired_replicas")
+			if want := `stage="limited"} ` + c.want; strings.Contains(got, want) != (c.want != "") || strings.Count(got, "\n") != min(1, len(c.want)) {
+				t.Errorf("got\n%s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
 func TestWhatHappensIsCounted(t *testing.T) {
 	s := newScene(t, nil)
 	now := time.Now()

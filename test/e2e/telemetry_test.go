@@ -104,6 +104,7 @@ func TestMetricsFollowAnObjectFromItsFirstMessageToItsEnd(t *testing.T) {
 	reads(t, "keda_resource_registered_total", ns, "type=scaled_object", "1", is(1))
 	reads(t, "keda_internal_scale_loop_latency_seconds", ns, "resource=told type=scaledobject", "less than 30", func(v float64) bool { return v < 30 })
 	reads(t, "weir_desired_replicas", ns, "kind=ScaledObject name=told stage=asked", "3", is(3))
+	reads(t, "weir_desired_replicas", ns, "kind=ScaledObject name=told stage=limited", "3", is(3))
 	reads(t, "weir_desired_replicas", ns, "kind=ScaledObject name=told stage=decided", "at least 1", above(0))
 	cluster.WaitFor(t, 10*time.Second, "the wake is counted", func() error {
 		if n := count(scrape(t)["weir_wake_seconds"]); n <= wakes {

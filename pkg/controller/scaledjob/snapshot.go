@@ -44,7 +44,7 @@ func (r *Reconciler) Snapshots() []snapshot.Object {
 func (r *Reconciler) snapshot(key client.ObjectKey, st *object) snapshot.Object {
 	out := snapshot.Object{Kind: v1alpha1.KindScaledJob, Namespace: key.Namespace, Name: key.Name}
 	if p := st.current.Load(); p != nil {
-		out.Interval = snapshot.Of(p.interval)
+		out.Interval, out.Min, out.Max = snapshot.Of(p.interval), p.spec.MinReplicas(), p.spec.MaxReplicas()
 		for _, t := range p.triggers {
 			s := r.Engine.Latest(t.Query)
 			st.countFailures(t.Query, s.Failures)

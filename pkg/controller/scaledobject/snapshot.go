@@ -48,6 +48,7 @@ type shown struct {
 	paused   bool // altogether or in one direction
 	problem  string
 	interval time.Duration
+	min, max int32
 }
 
 // tellSnapshots notes what snapshots are to say of an object after a pass.
@@ -55,6 +56,7 @@ func (o *object) tellSnapshots(so *v1alpha1.ScaledObject) {
 	next := shown{
 		paused:  so.PauseRequested() || so.ScaleInPaused() || so.ScaleOutPaused(),
 		problem: o.complaint(), interval: so.Spec.PollingIntervalDuration(),
+		min: so.Spec.MinReplicas(), max: so.Spec.MaxReplicas(),
 	}
 	if was := o.shown.Load(); was == nil || *was != next {
 		o.shown.Store(&next)
@@ -67,6 +69,7 @@ func (r *Reconciler) snapshot(key client.ObjectKey, st *object) snapshot.Object 
 	out := snapshot.Object{
 		Kind: v1alpha1.KindScaledObject, Namespace: key.Namespace, Name: key.Name,
 		Paused: shown.paused, Problem: shown.problem, Interval: snapshot.Of(shown.interval),
+		Min: shown.min, Max: shown.max,
 	}
 	p, samples, errors := st.counted(r.Engine.Latest)
 	out.Errors = errors

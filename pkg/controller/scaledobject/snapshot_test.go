@@ -44,7 +44,7 @@ func TestASnapshotShowsWhatIsKnown(t *testing.T) {
 	const head = `{"kind":"ScaledObject","namespace":"ns","name":"a",`
 	const trigger = `{"index":0,"type":"fake","metric":"s0-fake-jobs","metricType":"AverageValue","target":5,"activation":0,`
 	equal(t, "before the first reading", w.shown("a"),
-		head+`"intervalSeconds":30,"triggers":[`+trigger+`"known":false,"value":0,"active":false,"tookSeconds":0,"failures":0}],"errors":0}`)
+		head+`"minReplicas":0,"maxReplicas":100,"intervalSeconds":30,"triggers":[`+trigger+`"known":false,"value":0,"active":false,"tookSeconds":0,"failures":0}],"errors":0}`)
 	w.reads(map[string]float64{"jobs": 7})
 	q := w.query("jobs", "")
 	s := w.engine.Samples[q]
@@ -52,7 +52,7 @@ func TestASnapshotShowsWhatIsKnown(t *testing.T) {
 	w.engine.Samples[q] = s
 	w.pass("a")
 	const busy = trigger + `"known":true,"value":7,"active":true,"measured":"2026-03-04T05:06:07Z","tookSeconds":0.25,"failures":2}`
-	equal(t, "with work", w.shown("a"), head+`"intervalSeconds":30,"triggers":[`+busy+`],"errors":2}`)
+	equal(t, "with work", w.shown("a"), head+`"minReplicas":0,"maxReplicas":100,"intervalSeconds":30,"triggers":[`+busy+`],"errors":2}`)
 
 	o, _ := w.r.Snapshot("ns", "a")
 	want := snapshot.Decision{
@@ -70,7 +70,7 @@ func TestASnapshotShowsWhatIsKnown(t *testing.T) {
 	w.pass("a")
 	w.edits("a", annotated(v1alpha1.AnnotationPaused, "true"))
 	w.pass("a")
-	equal(t, "while paused", w.shown("a"), head+`"paused":true,"intervalSeconds":30,"errors":2}`)
+	equal(t, "while paused", w.shown("a"), head+`"paused":true,"minReplicas":0,"maxReplicas":100,"intervalSeconds":30,"errors":2}`)
 
 	w.pass("bad")
 	w.pass("a")
@@ -82,7 +82,7 @@ func TestASnapshotShowsWhatIsKnown(t *testing.T) {
 		}
 	}
 	equal(t, "all", strings.Join(names, " "), "a bad")
-	equal(t, "of a wrong object", w.shown("bad"), `{"kind":"ScaledObject","namespace":"ns","name":"bad","problem":"spec.triggers: must have at least one trigger","intervalSeconds":30,"errors":1}`)
+	equal(t, "of a wrong object", w.shown("bad"), `{"kind":"ScaledObject","namespace":"ns","name":"bad","problem":"spec.triggers: must have at least one trigger","minReplicas":0,"maxReplicas":100,"intervalSeconds":30,"errors":1}`)
 }
 
 func TestASnapshotShowsFallbackFormulaAndResources(t *testing.T) {
