@@ -55,16 +55,16 @@ func ConditionStatus(conds []Condition, t ConditionType) metav1.ConditionStatus 
 
 // SetCondition puts c in place of the condition of its type, or at the end of
 // conds, and reports whether conds changed. c.LastTransitionTime is the present
-// instant: it is kept only when the condition is new or its status changed;
-// otherwise the earlier instant stays, even a missing one, so that repeating an
-// observation changes nothing. Other conditions and their order stay as they are.
+// instant: it is kept only when the condition is new, its status changed, or there
+// is no earlier instant, as where another controller wrote the condition; otherwise
+// the earlier one stays, so that repeating an observation changes nothing. Other conditions and their order stay as they are.
 func SetCondition(conds *[]Condition, c Condition) bool {
 	old := FindCondition(*conds, c.Type)
 	if old == nil {
 		*conds = append(*conds, *c.DeepCopy())
 		return true
 	}
-	if old.Status == c.Status {
+	if old.Status == c.Status && old.LastTransitionTime != nil {
 		c.LastTransitionTime = old.LastTransitionTime
 	}
 	if *old == c {

@@ -84,11 +84,11 @@ func TestSetCondition(t *testing.T) {
 			true,
 		},
 		{
-			"a condition kept without time stays without while its status does",
+			"a condition kept without time gains one",
 			[]v1alpha1.Condition{active},
 			with(active, func(c *v1alpha1.Condition) { c.LastTransitionTime = at(2) }),
-			[]v1alpha1.Condition{active},
-			false,
+			[]v1alpha1.Condition{with(active, func(c *v1alpha1.Condition) { c.LastTransitionTime = at(2) })},
+			true,
 		},
 		{
 			"a condition kept without time gains one with its status",
