@@ -63,6 +63,7 @@ func TestADoubtfulZeroIsPublishedOnlyAfterConfirmation(t *testing.T) {
 				u := newUpstream(0, false)
 				e := start(t, engine.Config{})
 				q := u.query(t, "a", "x")
+				u.reads("x", tt.steps[0].read) // before the first measurement
 				e.Set("o", uses(time.Hour, q))
 				for i, s := range tt.steps {
 					u.reads("x", s.read)
