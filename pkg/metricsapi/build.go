@@ -3,13 +3,13 @@ package metricsapi
 import (
 	"crypto/tls"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"time"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/endpoints"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -89,8 +89,10 @@ func discoverable(server *genericapiserver.GenericAPIServer, p provider.External
 // openAPI returns the descriptions the API server merges into its own.
 func openAPI() (*openapicommon.Config, *openapicommon.OpenAPIV3Config) {
 	definitions := func(ref openapicommon.ReferenceCallback) map[string]openapicommon.OpenAPIDefinition {
-		all := openapicore.GetOpenAPIDefinitions(ref)
-		maps.Copy(all, openapiexternal.GetOpenAPIDefinitions(ref))
+		// Of the many others only the answer of /version is described; they are
+		// kept in memory as long as the server runs.
+		all, info := openapiexternal.GetOpenAPIDefinitions(ref), version.Info{}.OpenAPIModelName()
+		all[info] = openapicore.GetOpenAPIDefinitions(ref)[info]
 		return all
 	}
 	namer := openapinamer.NewDefinitionNamer(apiserver.Scheme)

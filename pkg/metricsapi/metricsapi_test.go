@@ -186,6 +186,8 @@ func TestReads(t *testing.T) {
 		for path, want := range map[string]string{
 			"/openapi/v2": `"io.k8s.metrics.pkg.apis.external_metrics.v1beta1.ExternalMetricValueList"`,
 			"/openapi/v3": `"apis/external.metrics.k8s.io/v1beta1"`,
+			"/openapi/v3/apis/external.metrics.k8s.io/v1beta1": `"io.k8s.metrics.pkg.apis.external_metrics.v1beta1.ExternalMetricValueList"`,
+			"/openapi/v3/version":                              `"io.k8s.apimachinery.pkg.version.Info"`,
 		} {
 			if code, body := get(t, c, s.url+path, "Authorization", "Bearer hpa"); code != 200 || !strings.Contains(body, want) {
 				t.Errorf("%s: %d, %d bytes without %s", path, code, len(body), want)
