@@ -223,6 +223,40 @@ func TestANewQueryOfAFailingSourceIsToldWhyAtOnce(t *testing.T) {
 	})
 }
 
+// TestTheTimeSinceWhichAQueryFailsNeverMoves adds a query to a source that fails, at
+// every moment of an attempt and of the time between attempts.
+func TestTheTimeSinceWhichAQueryFailsNeverMoves(t *testing.T) {
+	for after := time.Second; after < 30*time.Second; after += 500 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			u := newUpstream(0, false)
+			u.onOpen = func(ctx context.Context, _ place) error { // a server that never answers
+				select {
+				case <-ctx.Done():
+				case <-time.After(5 * time.Second):
+				}
+				return failing(scalers.Unreachable, "i/o timeout")
+			}
+			e := start(t, engine.Config{})
+			e.Set("o", uses(2*time.Second, u.query(t, "a", "old")))
+			time.Sleep(after)
+			fresh := u.query(t, "a", "new")
+			e.Set("n", uses(2*time.Second, fresh))
+			var since time.Time
+			for range 300 {
+				time.Sleep(100 * time.Millisecond)
+				s := e.Latest(fresh)
+				if (s.Err == nil || !s.ErrSince.Equal(since)) && !since.IsZero() {
+					t.Errorf("added after %v: failing since %v, and then since %v: %v", after, since, s.ErrSince, s.Err)
+				}
+				since = s.ErrSince
+			}
+			if since.IsZero() {
+				t.Error("it does not fail")
+			}
+		})
+	}
+}
+
 func TestAnInvalidSourceIsTriedAgainWhenItsQueriesChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpstream(0, false)

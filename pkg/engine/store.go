@@ -119,7 +119,11 @@ func (e *entry) believes(now instant) bool {
 // storeError notes a failed attempt. The last good value stays; zeros in doubt
 // are forgotten, as a failure proves nothing. The caller holds s.mu.
 func (s *source) storeError(e *entry, err error, now instant) {
-	if e.err == nil {
+	switch {
+	case e.err != nil:
+	case e.tried == 0 && s.err != nil: // as its sample has said; see sample
+		e.errSince = s.errSince
+	default:
 		e.errSince = now
 	}
 	e.err, e.tried, e.zeros = err, now, 0
