@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
@@ -206,21 +207,14 @@ func TestWhatWasThereBeforeTheRulesMayBeLabelled(t *testing.T) {
 		return nil
 	})
 	admitted(t, ns, "enabled")
-	change := func(body map[string]any) error {
-		u, err := objects.Resource(scaledObjects()).Namespace(ns).Get(t.Context(), "wrong", metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		for k, v := range body {
-			if err := unstructured.SetNestedField(u.Object, v, strings.Split(k, "/")...); err != nil {
-				return err
-			}
-		}
-		_, err = objects.Resource(scaledObjects()).Namespace(ns).Update(t.Context(), u, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
+	// A patch: the controller writes the status meanwhile, and an update would conflict.
+	change := func(body string) error {
+		_, err := objects.Resource(scaledObjects()).Namespace(ns).Patch(t.Context(), "wrong", types.MergePatchType, []byte(body),
+			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 		return err
 	}
 	cluster.WaitFor(t, 10*time.Second, "the rules to hold again", func() error {
-		switch err := change(map[string]any{"spec/minReplicaCount": int64(1)}); {
+		switch err := change(`{"spec": {"minReplicaCount": 1}}`); {
 		case err == nil:
 			return errors.New("a new spec that is wrong gets in")
 		case !apierrors.IsForbidden(err):
@@ -228,10 +222,10 @@ func TestWhatWasThereBeforeTheRulesMayBeLabelled(t *testing.T) {
 		}
 		return nil
 	})
-	if err := change(map[string]any{"metadata/labels": map[string]any{"team": "orders"}}); err != nil {
+	if err := change(`{"metadata": {"labels": {"team": "orders"}}}`); err != nil {
 		t.Errorf("a label: %v", err)
 	}
-	if err := change(map[string]any{"metadata/annotations": map[string]any{v1alpha1.AnnotationPausedReplicas: "many"}}); !apierrors.IsForbidden(err) {
+	if err := change(`{"metadata": {"annotations": {"` + v1alpha1.AnnotationPausedReplicas + `": "many"}}}`); !apierrors.IsForbidden(err) {
 		t.Errorf("a pause that is wrong is answered by %v", err)
 	}
 }
